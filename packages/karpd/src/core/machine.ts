@@ -1,0 +1,87 @@
+/**
+ * The contract between DaemonCore (all of karp that has no I/O) and the runtime that drives it.
+ * Effects of one `handle` are ordered; `send`, `apply` and `revoke` that depend on a `persist` are emitted only
+ * after `persisted` came back, so the runtime may run effects as they come.
+ */
+import type { CertificateVerdict, Identity, IkeLogEvent, UdpAddress } from "@karp/ikev2";
+import type { ApplyOutcome, DriverKey, ObserveOutcome, RevokeOutcome } from "../ports/routingDriver.ts";
+import type { Configuration, SessionConfiguration } from "./configuration.ts";
+import type { DaemonEvent } from "./events.ts";
+import type { KeyTableChange } from "./keytable/row.ts";
+
+export type DaemonInput =
+  | { readonly kind: "datagram"; readonly local: UdpAddress; readonly remote: UdpAddress; readonly data: Uint8Array }
+  | { readonly kind: "timeout" }
+  | { readonly kind: "persisted"; readonly requestId: number }
+  | { readonly kind: "persistFailed"; readonly requestId: number; readonly reason: string }
+  | { readonly kind: "applied"; readonly requestId: number; readonly outcome: ApplyOutcome }
+  | { readonly kind: "observed"; readonly requestId: number; readonly outcome: ObserveOutcome }
+  | { readonly kind: "revoked"; readonly requestId: number; readonly outcome: RevokeOutcome }
+  | { readonly kind: "certificateValidated"; readonly requestId: number; readonly verdict: CertificateVerdict }
+  | { readonly kind: "reconfigure"; readonly configuration: Configuration }
+  | { readonly kind: "command"; readonly requestId: number; readonly command: Command };
+
+export type DaemonEffect =
+  | { readonly kind: "persist"; readonly requestId: number; readonly changes: readonly KeyTableChange[] }
+  | { readonly kind: "send"; readonly local: UdpAddress; readonly remote: UdpAddress; readonly data: Uint8Array }
+  | {
+      readonly kind: "apply";
+      readonly requestId: number;
+      readonly session: SessionConfiguration;
+      readonly keys: readonly DriverKey[];
+    }
+  | { readonly kind: "observe"; readonly requestId: number; readonly session: SessionConfiguration }
+  | {
+      readonly kind: "revoke";
+      readonly requestId: number;
+      readonly session: SessionConfiguration;
+      readonly keep: readonly DriverKey[];
+    }
+  | {
+      readonly kind: "validateCertificate";
+      readonly requestId: number;
+      readonly peer: string;
+      readonly remoteIdentity: Identity;
+      readonly chain: readonly Uint8Array[];
+    }
+  | { readonly kind: "event"; readonly event: DaemonEvent }
+  | { readonly kind: "log"; readonly event: IkeLogEvent }
+  | { readonly kind: "reply"; readonly requestId: number; readonly reply: CommandReply };
+
+/** What people and programs may ask for through the control interface; seed interfaces by their own names. */
+export type Command =
+  | { readonly kind: "RKMP_generateSA"; readonly session: string }
+  | { readonly kind: "RKMP_rekeySA"; readonly session: string }
+  | { readonly kind: "Keytable_getSA"; readonly session: string; readonly caller: LocalCaller }
+  | { readonly kind: "Keytable_insertSA"; readonly row: ManualKey; readonly caller: LocalCaller }
+  | {
+      readonly kind: "Keytable_rekeySA";
+      readonly session: string;
+      readonly row: ManualKey;
+      readonly caller: LocalCaller;
+    }
+  | { readonly kind: "Keytable_delete"; readonly adminKeyName: string; readonly caller: LocalCaller }
+  | { readonly kind: "revoke"; readonly session: string; readonly reason: string }
+  | { readonly kind: "freeze"; readonly session?: string; readonly seconds: number }
+  | { readonly kind: "thaw"; readonly session?: string };
+
+/** Unix peer credentials of whoever called, for entitlement and audit. */
+export interface LocalCaller {
+  readonly uid: number;
+  readonly gid: number;
+  readonly pid: number;
+}
+
+/** A key that a person made (RFC 7210 createdBy manual). */
+export interface ManualKey {
+  readonly session: string;
+  readonly sendId: number;
+  readonly recvId: number;
+  readonly algorithm: import("./keytable/row.ts").MktAlgorithm;
+  readonly coversTcpOptions: boolean;
+  readonly masterKey: import("@karp/ikev2").Secret;
+}
+
+export type CommandReply =
+  | { readonly ok: true; readonly text: string; readonly adminKeyName?: string; readonly key?: DriverKey }
+  | { readonly ok: false; readonly code: string; readonly text: string };
