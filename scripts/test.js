@@ -1,0 +1,41 @@
+// Runs the tests: every packages/*/test/**/*.test.ts, lab and registry tests excluded unless named.
+//   node scripts/test.js [--long] [GLOB…]
+// --long sets KARP_LONG=1: the property tests run their full number of cases.
+// Ends with one plain line "tests: N passed, N failed, N skipped" and fails when nothing ran.
+import "./nodeVersion.js";
+import { globSync } from "node:fs";
+import { run } from "node:test";
+import { spec } from "node:test/reporters";
+
+const args = process.argv.slice(2);
+const long = args.includes("--long");
+const named = args.filter((arg) => !arg.startsWith("--"));
+const files = globSync(named.length > 0 ? named : ["packages/*/test/**/*.test.ts"]).sort();
+if (files.length === 0) {
+  console.error("no test file matches; nothing was tested");
+  process.exit(1);
+}
+if (long) process.env.KARP_LONG = "1";
+
+const counts = { passed: 0, failed: 0, skipped: 0 };
+/** @type {string[]} */
+const skips = [];
+const events = run({ files, concurrency: 2, timeout: long ? 1_800_000 : 300_000 });
+events.on("test:summary", (summary) => {
+  if (summary.file !== undefined) return;
+  counts.passed = summary.counts.passed;
+  counts.failed = summary.counts.failed + summary.counts.cancelled;
+  counts.skipped = summary.counts.skipped + summary.counts.todo;
+});
+events.on("test:pass", (test) => {
+  if (test.skip !== undefined && test.skip !== false) skips.push(`${test.name}: ${String(test.skip)}`);
+});
+events.compose(spec).pipe(process.stdout);
+events.on("end", () => {
+  // The reporter is still writing: the closing line comes when everything else is out.
+  setImmediate(() => {
+    for (const skip of skips) console.log(`SKIPPED ${skip}`);
+    console.log(`tests: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+    if (counts.failed > 0 || counts.passed === 0) process.exitCode = 1;
+  });
+});
