@@ -32,7 +32,10 @@ export interface CryptoProvider {
   cbcDecrypt(key: Uint8Array, iv: Uint8Array, ciphertext: Uint8Array): Uint8Array;
   /** A fresh ephemeral key pair for a Key Exchange Method (registry number), or undefined when not supported. */
   generateKeyPair(keyExchangeMethod: number): KeyExchange | undefined;
-  /** Verifies a signature under a SubjectPublicKeyInfo (DER); false for any malformed input. */
+  /**
+   * Verifies a signature under a SubjectPublicKeyInfo (DER); false for any malformed input. ECDSA signatures are
+   * Ecdsa-Sig-Values (DER); RSASSA-PSS has MGF1 with the same hash and a salt as long as the hash.
+   */
   verify(publicKey: Uint8Array, algorithm: SignatureAlgorithm, data: Uint8Array, signature: Uint8Array): boolean;
   /** Signature algorithms that fit this SubjectPublicKeyInfo (DER), best first; empty when the key is of no use. */
   signatureAlgorithms(publicKey: Uint8Array): readonly SignatureAlgorithm[];
@@ -67,5 +70,6 @@ export interface SigningKey {
   readonly publicKey: Uint8Array;
   /** Best first. */
   readonly algorithms: readonly SignatureAlgorithm[];
+  /** In the forms that CryptoProvider.verify takes. */
   sign(algorithm: SignatureAlgorithm, data: Uint8Array): Uint8Array;
 }
