@@ -1,0 +1,122 @@
+import { createSocket, type Socket } from "node:dgram";
+import { isIPv6 } from "node:net";
+import type { UdpAddress } from "../src/index.ts";
+
+/** On this port IKE messages follow four zero octets, the non-ESP marker (RFC 7296 section 2.23, RFC 3948 section 2.2). */
+const NAT_TRAVERSAL_PORT = 4500;
+const NON_ESP_MARKER = new Uint8Array(4);
+
+export interface ReceivedDatagram {
+  readonly local: UdpAddress;
+  readonly remote: UdpAddress;
+  readonly data: Uint8Array;
+}
+
+/** Why an address could not be bound, as a sentence that says what to do. */
+export class ListenError extends Error {
+  readonly code: string;
+  constructor(code: string, message: string) {
+    super(message);
+    this.name = "ListenError";
+    this.code = code;
+  }
+}
+
+/** One UDP socket per local address and port; the source address of what we send is the one that the peer knows. */
+export class UdpTransport {
+  readonly #sockets = new Map<string, Socket>();
+  readonly #receive: (datagram: ReceivedDatagram) => void;
+  readonly #sendFailed: (remote: UdpAddress, error: Error) => void;
+
+  constructor(receive: (datagram: ReceivedDatagram) => void, sendFailed: (remote: UdpAddress, error: Error) => void) {
+    this.#receive = receive;
+    this.#sendFailed = sendFailed;
+  }
+
+  get addresses(): readonly string[] {
+    return [...this.#sockets.keys()];
+  }
+
+  /** Makes the bound addresses equal to `wanted`: all of them or, on a ListenError, the same as before. */
+  async listen(wanted: readonly UdpAddress[]): Promise<void> {
+    const opened = new Map<string, Socket>();
+    try {
+      for (const address of wanted) {
+        const name = nameOf(address);
+        if (!this.#sockets.has(name) && !opened.has(name)) opened.set(name, await this.#open(address));
+      }
+    } catch (error) {
+      for (const socket of opened.values()) socket.close();
+      throw error;
+    }
+    const names = new Set(wanted.map(nameOf));
+    for (const [name, socket] of this.#sockets) {
+      if (names.has(name)) continue;
+      socket.close();
+      this.#sockets.delete(name);
+    }
+    for (const [name, socket] of opened) this.#sockets.set(name, socket);
+  }
+
+  send(local: UdpAddress, remote: UdpAddress, data: Uint8Array): void {
+    const socket = this.#sockets.get(nameOf(local));
+    if (socket === undefined) {
+      this.#sendFailed(remote, new Error(`no socket is bound to ${nameOf(local)}`));
+      return;
+    }
+    const parts = local.port === NAT_TRAVERSAL_PORT ? [NON_ESP_MARKER, data] : [data];
+    socket.send(parts, remote.port, remote.address, (error) => {
+      if (error !== null) this.#sendFailed(remote, error);
+    });
+  }
+
+  close(): void {
+    for (const socket of this.#sockets.values()) socket.close();
+    this.#sockets.clear();
+  }
+
+  #open(address: UdpAddress): Promise<Socket> {
+    const socket = createSocket({ type: isIPv6(address.address) ? "udp6" : "udp4", ipv6Only: true });
+    return new Promise((resolve, reject) => {
+      socket.once("error", (error: NodeJS.ErrnoException) => {
+        socket.close();
+        reject(listenError(address, error));
+      });
+      socket.bind({ port: address.port, address: address.address, exclusive: true }, () => {
+        socket.removeAllListeners("error");
+        socket.on("error", (error) => this.#sendFailed(address, error));
+        socket.on("message", (message, from) => this.#deliver(address, from, message));
+        resolve(socket);
+      });
+    });
+  }
+
+  #deliver(local: UdpAddress, from: { readonly address: string; readonly port: number }, message: Uint8Array): void {
+    const data = local.port === NAT_TRAVERSAL_PORT ? withoutMarker(message) : message;
+    if (data !== undefined) this.#receive({ local, remote: { address: from.address, port: from.port }, data });
+  }
+}
+
+/** ESP and NAT keepalives on port 4500 are not for us (RFC 3948 section 2.2). */
+function withoutMarker(message: Uint8Array): Uint8Array | undefined {
+  const isIke = message.length > 4 && message[0] === 0 && message[1] === 0 && message[2] === 0 && message[3] === 0;
+  return isIke ? message.subarray(4) : undefined;
+}
+
+function nameOf({ address, port }: UdpAddress): string {
+  return isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+const LISTEN_ADVICE: Readonly<Record<string, string>> = {
+  EADDRINUSE:
+    "another program has this port (strongSwan, libreswan or a second karp?); stop it, or choose other ports with `listen:`",
+  EACCES:
+    "ports below 1024 need privileges; start karp from its systemd unit or as root, or choose other ports with `listen:`",
+  EADDRNOTAVAIL:
+    "this address is not on any interface; correct `local:` or `listen:`, or wait until the interface is up",
+};
+
+function listenError(address: UdpAddress, error: NodeJS.ErrnoException): ListenError {
+  const code = error.code ?? "EIO";
+  return new ListenError(code, `cannot receive IKE on UDP ${nameOf(address)}: ${LISTEN_ADVICE[code] ?? error.message}`);
+}

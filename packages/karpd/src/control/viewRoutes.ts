@@ -1,0 +1,51 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { ControlBackend, NumberedEvent } from "./backend.ts";
+import { EventsQuery, Open, Views } from "./schemas.ts";
+
+/** Everything that can be read without changing anything. No answer here carries a key. */
+export function viewRoutes(app: FastifyInstance, backend: ControlBackend): void {
+  app.get("/v1/status", { schema: { summary: "which daemon this is", response: { 200: Open } } }, async () =>
+    backend.status(),
+  );
+  for (const name of ["peers", "sessions", "keys", "rollovers"] as const) {
+    app.get(
+      `/v1/${name}`,
+      { schema: { summary: `as \`karp show ${name} --json\``, response: { 200: Views } } },
+      async () => backend.views()[name],
+    );
+  }
+  app.get(
+    "/v1/statistics",
+    { schema: { summary: "counters of the drivers, by session", response: { 200: Open } } },
+    async () => backend.driverStatistics(),
+  );
+  app.get<{ Querystring: { limit: number } }>(
+    "/v1/events",
+    { schema: { summary: "the newest events, oldest first", querystring: EventsQuery, response: { 200: Views } } },
+    async (request) => backend.events(request.query.limit).map(eventJson),
+  );
+  app.get(
+    "/v1/events/stream",
+    { schema: { summary: "events as they happen (server-sent events)" } },
+    (request, reply) => stream(backend, request, reply),
+  );
+}
+
+/** Server-sent events; a client that reconnects with Last-Event-ID gets what it missed, as far as it is remembered. */
+function stream(backend: ControlBackend, request: FastifyRequest, reply: FastifyReply): void {
+  reply.hijack();
+  const { raw } = reply;
+  raw.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
+  const write = (event: NumberedEvent): void => {
+    raw.write(`id: ${event.id}\nevent: ${event.name}\ndata: ${JSON.stringify(eventJson(event))}\n\n`);
+  };
+  const lastSeen = Number(request.headers["last-event-id"]);
+  if (Number.isInteger(lastSeen)) for (const event of backend.events(1000)) if (event.id > lastSeen) write(event);
+  raw.write(": karp\n\n");
+  const unsubscribe = backend.subscribe(write);
+  raw.on("close", unsubscribe);
+}
+
+function eventJson(event: NumberedEvent): Record<string, unknown> {
+  return { ...event, at: new Date(event.at).toISOString() };
+}
