@@ -1,0 +1,164 @@
+import { Command, InvalidArgumentError, Option } from "commander";
+import type { Showable } from "./show.ts";
+import { CommandFailure, parseDuration } from "./text.ts";
+
+const DEFAULT_CONFIGURATION = "/etc/karp/karp.yaml";
+const DEFAULT_SOCKET = "/run/karp/karp.sock";
+
+/** What the commands do; each is loaded when it is used, so that `karp show` starts in an instant. */
+export interface CommandActions {
+  run(options: { readonly config: string; readonly logLevel: string }): Promise<void>;
+  check(options: { readonly config: string; readonly json: boolean; readonly offline: boolean }): Promise<void>;
+  diff(options: { readonly config: string; readonly socket: string }): Promise<void>;
+  init(options: InitOptions): Promise<void>;
+  demo(options: DemoOptions): Promise<void>;
+  doctor(options: { readonly config: string; readonly socket: string; readonly json: boolean }): Promise<void>;
+  show(
+    what: Showable,
+    options: { readonly socket: string; readonly json: boolean; readonly session?: string },
+  ): Promise<void>;
+  command(path: string, body: unknown, options: { readonly socket: string; readonly json: boolean }): Promise<void>;
+}
+
+export interface InitOptions {
+  readonly config: string;
+  readonly router?: string;
+  readonly session?: string;
+  readonly local?: string;
+  readonly remote?: string;
+  readonly peer?: string;
+}
+
+export interface DemoOptions {
+  readonly json: boolean;
+  readonly seconds: number;
+}
+
+export function createProgram(version: string, actions: CommandActions): Command {
+  const program = new Command("karp")
+    .description("keys for routing protocols that no human needs to see")
+    .version(version)
+    .showHelpAfterError("(karp --help shows the commands)");
+  daemonCommands(program, actions);
+  showCommands(program, actions);
+  keyCommands(program, actions);
+  return program;
+}
+
+const configOption = (): Option =>
+  new Option("-c, --config <file>", "configuration file").default(DEFAULT_CONFIGURATION).env("KARP_CONFIG");
+const socketOption = (): Option =>
+  new Option("-s, --socket <path>", "control socket of the daemon").default(DEFAULT_SOCKET).env("KARP_SOCKET");
+
+function daemonCommands(program: Command, actions: CommandActions): void {
+  program
+    .command("run")
+    .description("run the daemon in the foreground")
+    .addOption(configOption())
+    .addOption(
+      new Option("--log-level <level>", "what to log").choices(["debug", "info", "warn", "error"]).default("info"),
+    )
+    .action((options) => actions.run(options));
+  program
+    .command("check")
+    .description("check the configuration and the routing daemon's side of it; changes nothing")
+    .addOption(configOption())
+    .option("--offline", "look at the configuration only", false)
+    .option("--json", "for programs", false)
+    .action((options) => actions.check(options));
+  program
+    .command("diff")
+    .description("what a reload would change in the running daemon")
+    .addOption(configOption())
+    .addOption(socketOption())
+    .action((options) => actions.diff(options));
+  program
+    .command("init")
+    .description("write a first configuration, mode observe, and the files that the routing daemon includes")
+    .addOption(configOption())
+    .option("--router <name>", "who we are, as in our certificate")
+    .option("--session <name>", "name of the first session")
+    .option("--local <address>", "our address of that session")
+    .option("--remote <address>", "the neighbour's address")
+    .option("--peer <name>", "the neighbour's identity, as in its certificate")
+    .action((options) => actions.init(options));
+  program
+    .command("demo")
+    .description("two daemons on this machine key a session and roll it; no root, no kernel support needed")
+    .option("--json", "one JSON event a line", false)
+    .option("--seconds <n>", "how long", positive, 20)
+    .action((options) => actions.demo(options));
+  program
+    .command("doctor")
+    .description("look for what keeps karp from working here, and say what to do")
+    .addOption(configOption())
+    .addOption(socketOption())
+    .option("--json", "for programs", false)
+    .action((options) => actions.doctor(options));
+}
+
+function showCommands(program: Command, actions: CommandActions): void {
+  const show = program.command("show").description("what the daemon does");
+  const views: readonly (readonly [Showable, string])[] = [
+    ["peers", "IKE peers and their IKE SAs"],
+    ["sessions", "sessions: safe or not, and why"],
+    ["keys", "the key table, fingerprints instead of keys"],
+    ["rollovers", "the passage from one key to the next: step, who is waited for, deadlines, what to type"],
+    ["events", "what happened"],
+  ];
+  for (const [what, description] of views) {
+    show
+      .command(`${what} [session]`)
+      .description(description)
+      .addOption(socketOption())
+      .option("--json", "for programs", false)
+      .action((session: string | undefined, options: { socket: string; json: boolean }) =>
+        actions.show(what, { ...options, ...(session === undefined ? {} : { session }) }),
+      );
+  }
+}
+
+function keyCommands(program: Command, actions: CommandActions): void {
+  const command = (name: string, description: string): Command =>
+    program.command(name).description(description).addOption(socketOption()).option("--json", "for programs", false);
+  type Common = { readonly socket: string; readonly json: boolean };
+
+  command("rekey <session>", "roll the session's key now").action((session: string, options: Common) =>
+    actions.command("/v1/rekey", { session }, options),
+  );
+  command(
+    "revoke <session>",
+    "end the use of all keys of a session; the session goes down unless another key protects it",
+  )
+    .option("--reason <text>", "for the record")
+    .option("--yes", "do it", false)
+    .action(async (session: string, options: Common & { readonly reason?: string; readonly yes: boolean }) => {
+      if (!options.yes)
+        throw new CommandFailure(`this ends session ${session}; say it again with --yes if a key was compromised`);
+      const reason = options.reason === undefined ? {} : { reason: options.reason };
+      await actions.command("/v1/revoke", { session, ...reason }, options);
+    });
+  command("freeze [session]", "no rollover for some time, here and at the peer")
+    .option("--for <duration>", "for example 90m, 12h, 2d", seconds, 3600)
+    .action((session: string | undefined, options: Common & { readonly for: number }) =>
+      actions.command("/v1/freeze", { ...(session === undefined ? {} : { session }), seconds: options.for }, options),
+    );
+  command("thaw [session]", "end a freeze").action((session: string | undefined, options: Common) =>
+    actions.command("/v1/thaw", session === undefined ? {} : { session }, options),
+  );
+  command("reload", "read the configuration again; all or nothing").action((options: Common) =>
+    actions.command("/v1/reload", {}, options),
+  );
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value <= 86_400)) throw new InvalidArgumentError("a number of seconds from 1 to 86400");
+  return value;
+}
+
+function seconds(text: string): number {
+  const value = parseDuration(text);
+  if (value === undefined || value < 1) throw new InvalidArgumentError("a duration such as 90s, 30m, 12h or 2d");
+  return value;
+}

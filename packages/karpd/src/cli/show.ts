@@ -1,0 +1,136 @@
+import { ControlClient } from "../control/client.ts";
+import type { KeyView, PeerView, RolloverView, SessionView } from "../core/views.ts";
+import { duration, moment, table } from "./text.ts";
+
+export const showable = ["peers", "sessions", "keys", "rollovers", "events"] as const;
+export type Showable = (typeof showable)[number];
+
+export interface ShowOptions {
+  readonly socket: string;
+  readonly json: boolean;
+  /** Only this session. */
+  readonly session?: string;
+}
+
+/** What `karp show WHAT` prints. */
+export async function show(what: Showable, options: ShowOptions, nowMilliseconds: number): Promise<string> {
+  const client = new ControlClient(options.socket);
+  const all = (await client.get(`/v1/${what}`)) as readonly Record<string, unknown>[];
+  const wanted = options.session === undefined ? all : all.filter((view) => isAbout(view, options.session));
+  if (options.json) return JSON.stringify(wanted, undefined, 2);
+  if (what === "rollovers") {
+    const sessions = (await client.get("/v1/sessions")) as readonly SessionView[];
+    return rollovers(wanted as never, sessions, nowMilliseconds);
+  }
+  return TEXT[what](wanted as never, nowMilliseconds);
+}
+
+function isAbout(view: Record<string, unknown>, session: string | undefined): boolean {
+  const sessions = view["sessions"];
+  return view["session"] === session || (Array.isArray(sessions) && sessions.includes(session));
+}
+
+const TEXT = { peers, sessions, keys, events } as const;
+
+function peers(views: readonly PeerView[], now: number): string {
+  const rows = views.map((view) => [
+    view.remoteIdentity,
+    view.remote,
+    view.ikeSa,
+    view.suite ?? "-",
+    moment(view.establishedAt, now),
+    view.lastFailure === undefined ? "-" : `${moment(view.lastFailure.at, now)} ${view.lastFailure.text}`,
+  ]);
+  return table(["PEER", "ADDRESS", "IKE SA", "SUITE", "SINCE", "LAST FAILURE"], rows);
+}
+
+function sessions(views: readonly SessionView[]): string {
+  const rows = views.map((view) => [
+    view.session,
+    view.protocol,
+    view.driver,
+    view.mode,
+    view.safe ? "safe" : "NOT SAFE",
+    view.rollover.step,
+    view.safety,
+  ]);
+  return table(["SESSION", "PROTOCOL", "DRIVER", "MODE", "", "ROLLOVER", "WHY"], rows);
+}
+
+function keys(views: readonly KeyView[], now: number): string {
+  const rows = views.map((view) => [
+    view.session,
+    view.state,
+    String(view.sendId),
+    String(view.recvId),
+    `${view.algorithm}${view.coversTcpOptions ? "" : ", options not covered"}`,
+    view.fingerprint,
+    view.peerState,
+    moment(view.history[view.state], now),
+    moment(view.softExpiresAt, now),
+  ]);
+  return table(
+    ["SESSION", "STATE", "SEND", "RECV", "ALGORITHM", "FINGERPRINT", "PEER SAYS", "SINCE", "ROLLED AT"],
+    rows,
+  );
+}
+
+interface EventLine {
+  readonly at: string;
+  readonly severity: string;
+  readonly name: string;
+  readonly session?: string;
+  readonly text: string;
+}
+
+function events(lines: readonly EventLine[]): string {
+  return table(
+    ["AT", "", "EVENT", "SESSION", "WHAT"],
+    lines.map((line) => [
+      line.at,
+      line.severity === "info" ? "" : line.severity,
+      line.name,
+      line.session ?? "-",
+      line.text,
+    ]),
+  );
+}
+
+/** For each session in this order: safe or not; the step; who is waited for; the deadlines; what to type. */
+function rollovers(views: readonly RolloverView[], all: readonly SessionView[], now: number): string {
+  return views
+    .map((view) =>
+      rollover(
+        view,
+        all.find(({ session }) => session === view.session),
+        now,
+      ),
+    )
+    .join("\n\n");
+}
+
+function rollover(view: RolloverView, session: SessionView | undefined, now: number): string {
+  const lines = [`${view.session}: ${session?.safe === false ? "NOT SAFE" : "safe"}: ${session?.safety ?? "-"}`];
+  lines.push(
+    `  step      ${view.step}${view.since === undefined ? "" : ` since ${moment(view.since, now)}`}; ${view.completed} completed`,
+  );
+  if (view.waitingFor !== undefined) {
+    const { whom, since, reason } = view.waitingFor;
+    lines.push(`  waits for ${whom} since ${moment(since, now)}${reason === "" ? "" : `: ${reason}`}`);
+  }
+  if (view.nextAt !== undefined) lines.push(`  next      ${moment(view.nextAt, now)}`);
+  if (view.softDeadline !== undefined) lines.push(`  soft      ${moment(view.softDeadline, now)}`);
+  if (view.hardDeadline !== undefined) {
+    lines.push(
+      `  hard      ${moment(view.hardDeadline, now)}${view.atHardDeadline === undefined ? "" : `, then: ${view.atHardDeadline}`}`,
+    );
+  }
+  if (view.nextCommand !== undefined) lines.push(`  try       ${view.nextCommand}`);
+  for (const step of view.timeline) lines.push(`  ${step.at.slice(11, 23)} ${step.text}`);
+  return lines.join("\n");
+}
+
+/** "frozen for 2 h" and the like, for the answers of commands. */
+export function frozenText(seconds: number): string {
+  return `no rollover for ${duration(seconds)}`;
+}
