@@ -1,7 +1,8 @@
+import { concat, equalConstantTime } from "../bytes/bytes.ts";
 import type { Secret } from "../bytes/secret.ts";
+import { utf8Encode } from "../bytes/utf8.ts";
 import { AuthenticationMethod } from "../registry/authenticationMethod.ts";
 import { derFromRaw, rawFromDer } from "./ecdsaSignature.ts";
-import { concatBytes, equalConstantTime } from "./octets.ts";
 import type { CryptoProvider, SigningKey } from "./provider.ts";
 import {
   algorithmIdentifierOf,
@@ -53,7 +54,7 @@ export function signedOctets(crypto: CryptoProvider, prf: Prf, inputs: SignedOct
   // RestOfInitIDPayload = IDType | RESERVED | InitIDData; MACedIDForI = prf(SK_pi, RestOfInitIDPayload)
   const { idType, data } = inputs.identity;
   const macedId = inputs.skP.expose((key) => crypto.hmac(prf.hash, key, Uint8Array.of(idType, 0, 0, 0), data));
-  return concatBytes(inputs.realMessage, inputs.peerNonce, macedId);
+  return concat(inputs.realMessage, inputs.peerNonce, macedId);
 }
 
 /**
@@ -113,7 +114,7 @@ function pskAuth(crypto: CryptoProvider, prf: Prf, secret: Secret, octets: Uint8
 }
 
 /** "Key Pad for IKEv2": 17 ASCII octets without a terminator. */
-const keyPad = Uint8Array.from("Key Pad for IKEv2", (character) => character.charCodeAt(0));
+const keyPad = utf8Encode("Key Pad for IKEv2");
 
 function createDigitalSignature(
   key: SigningKey,
@@ -125,7 +126,7 @@ function createDigitalSignature(
   if (algorithm === undefined) return undefined;
   const identifier = algorithmIdentifierOf(algorithm);
   const signature = key.sign(algorithm, octets);
-  const data = concatBytes(Uint8Array.of(identifier.length), identifier, signature);
+  const data = concat(Uint8Array.of(identifier.length), identifier, signature);
   return { method: AuthenticationMethod.DIGITAL_SIGNATURE, data };
 }
 

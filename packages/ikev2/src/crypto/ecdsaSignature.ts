@@ -1,12 +1,12 @@
 /** Two forms of an ECDSA signature: r | s (RFC 4754 section 6) and Ecdsa-Sig-Value in DER (RFC 5480 appendix A). */
-import { concatBytes } from "./octets.ts";
+import { concat } from "../bytes/bytes.ts";
 
 /** Ecdsa-Sig-Value of r | s, which are of equal length. */
 export function derFromRaw(raw: Uint8Array): Uint8Array {
   const half = raw.length / 2;
-  const content = concatBytes(integer(raw.subarray(0, half)), integer(raw.subarray(half)));
+  const content = concat(integer(raw.subarray(0, half)), integer(raw.subarray(half)));
   const length = content.length < 128 ? Uint8Array.of(content.length) : Uint8Array.of(0x81, content.length);
-  return concatBytes(Uint8Array.of(0x30), length, content);
+  return concat(Uint8Array.of(0x30), length, content);
 }
 
 /** r | s, each filled up to `orderLength` octets, or undefined when `der` is not an Ecdsa-Sig-Value that fits. */
@@ -27,7 +27,7 @@ function integer(unsigned: Uint8Array): Uint8Array {
   const value = withoutLeadingZeros(unsigned);
   const first = value[0] ?? 0;
   const sign = value.length === 0 || first >= 0x80 ? Uint8Array.of(0) : new Uint8Array(0);
-  return concatBytes(Uint8Array.of(0x02, sign.length + value.length), sign, value);
+  return concat(Uint8Array.of(0x02, sign.length + value.length), sign, value);
 }
 
 function readInteger(

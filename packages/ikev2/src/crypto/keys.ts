@@ -1,6 +1,6 @@
+import { concat } from "../bytes/bytes.ts";
 import { Secret } from "../bytes/secret.ts";
 import { IntegrityAlgorithm } from "../registry/integrityAlgorithm.ts";
-import { concatBytes } from "./octets.ts";
 import type { CryptoProvider } from "./provider.ts";
 import type { CipherSuite, Prf } from "./suite.ts";
 
@@ -60,7 +60,7 @@ export function prfPlus(
 export function deriveIkeSaKeys(crypto: CryptoProvider, suite: CipherSuite, inputs: IkeSaKeyInputs): IkeSaKeys {
   // SKEYSEED = prf(Ni | Nr, g^ir)
   const skeyseed = inputs.sharedSecret.expose((secret) =>
-    crypto.hmac(suite.prf.hash, concatBytes(inputs.ni, inputs.nr), secret),
+    crypto.hmac(suite.prf.hash, concat(inputs.ni, inputs.nr), secret),
   );
   return expandIkeSaKeys(crypto, suite, skeyseed, inputs);
 }
@@ -96,7 +96,7 @@ export function deriveKeymat(crypto: CryptoProvider, prf: Prf, skD: Secret, inpu
   const { sharedSecret, ni, nr, length } = inputs;
   // KEYMAT = prf+(SK_d, Ni | Nr), with PFS prf+(SK_d, g^ir (new) | Ni | Nr)
   const expand = (secret: Uint8Array): Uint8Array => {
-    const seed = concatBytes(secret, ni, nr);
+    const seed = concat(secret, ni, nr);
     const keymat = skD.expose((key) => prfPlus(crypto, prf, key, seed, length));
     seed.fill(0);
     return keymat;
@@ -141,7 +141,7 @@ function expandIkeSaKeys(
   // {SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr} = prf+ (SKEYSEED, Ni | Nr | SPIi | SPIr)
   const lengths = keyLengths(suite);
   const total = lengths.prf * 3 + lengths.integrity * 2 + lengths.encryption * 2;
-  const seed = concatBytes(inputs.ni, inputs.nr, spiOctets(inputs.spiI), spiOctets(inputs.spiR));
+  const seed = concat(inputs.ni, inputs.nr, spiOctets(inputs.spiI), spiOctets(inputs.spiR));
   const stream = prfPlus(crypto, suite.prf, skeyseed, seed, total);
   let offset = 0;
   const take = (length: number): Secret => {

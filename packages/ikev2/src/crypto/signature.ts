@@ -1,7 +1,9 @@
 /** Signature algorithms on the wire: AlgorithmIdentifiers (RFC 7427), hash numbers, and the older methods of RFC 4754. */
+
+import { concat, equalBytes } from "../bytes/bytes.ts";
+import { unhex } from "../bytes/hex.ts";
 import { AuthenticationMethod } from "../registry/authenticationMethod.ts";
 import { HashAlgorithm } from "../registry/hashAlgorithm.ts";
-import { concatBytes } from "./octets.ts";
 import type { SignatureAlgorithm } from "./provider.ts";
 
 /** Hashes that we accept in signatures; SHA-1 is not among them (RFC 8247 section 3.2). */
@@ -48,7 +50,7 @@ export function parseDigitalSignature(data: Uint8Array): DigitalSignature | unde
   const length = data[0];
   if (length === undefined || length === 0 || data.length <= 1 + length) return undefined;
   const identifier = data.subarray(1, 1 + length);
-  const known = acceptedIdentifiers.find((candidate) => sameOctets(candidate.octets, identifier));
+  const known = acceptedIdentifiers.find((candidate) => equalBytes(candidate.octets, identifier));
   return { algorithm: known?.algorithm, signature: data.subarray(1 + length) };
 }
 
@@ -61,11 +63,7 @@ export interface LegacyMethod {
 
 /** RFC 4754: the authentication method that belongs to the curve of this key (SubjectPublicKeyInfo), if any. */
 export function legacyMethodOf(publicKey: Uint8Array): LegacyMethod | undefined {
-  return legacyMethods.find(({ prefix }) => sameOctets(prefix, publicKey.subarray(0, prefix.length)))?.legacy;
-}
-
-function der(hex: string): Uint8Array {
-  return Uint8Array.from(hex.match(/../g) ?? [], (octet) => Number.parseInt(octet, 16));
+  return legacyMethods.find(({ prefix }) => equalBytes(prefix, publicKey.subarray(0, prefix.length)))?.legacy;
 }
 
 function sequence(...parts: readonly Uint8Array[]): Uint8Array {
@@ -74,13 +72,13 @@ function sequence(...parts: readonly Uint8Array[]): Uint8Array {
 
 /** Lengths below 128 only, which all of these are. */
 function tagged(tag: number, ...parts: readonly Uint8Array[]): Uint8Array {
-  const content = concatBytes(...parts);
-  return concatBytes(Uint8Array.of(tag, content.length), content);
+  const content = concat(...parts);
+  return concat(Uint8Array.of(tag, content.length), content);
 }
 
-const derNull = der("0500");
-const mgf1 = der("06092a864886f70d010108");
-const rsassaPss = der("06092a864886f70d01010a");
+const derNull = unhex("0500");
+const mgf1 = unhex("06092a864886f70d010108");
+const rsassaPss = unhex("06092a864886f70d01010a");
 
 type Sha2 = "sha256" | "sha384" | "sha512";
 
@@ -92,12 +90,12 @@ const hashes: Readonly<Record<Sha2, { nist: number; ecdsa: number; pkcs1: number
 };
 
 function ecdsa(hash: Sha2): Uint8Array {
-  return sequence(der("06082a8648ce3d0403"), Uint8Array.of(hashes[hash].ecdsa));
+  return sequence(unhex("06082a8648ce3d0403"), Uint8Array.of(hashes[hash].ecdsa));
 }
 
 /** Parameters are required and must be NULL, RFC 7427 appendix A.1. */
 function rsaPkcs1(hash: Sha2): Uint8Array {
-  return sequence(der("06092a864886f70d0101"), Uint8Array.of(hashes[hash].pkcs1), derNull);
+  return sequence(unhex("06092a864886f70d0101"), Uint8Array.of(hashes[hash].pkcs1), derNull);
 }
 
 interface PssForm {
@@ -108,9 +106,9 @@ interface PssForm {
 /** RFC 7427 appendix A.4.3: the hash, MGF1 with the same hash, a salt as long as the hash, trailer field 1. */
 function rsaPss(hash: Sha2, form: PssForm): Uint8Array {
   const { nist, length } = hashes[hash];
-  const oid = concatBytes(der("06096086480165030402"), Uint8Array.of(nist));
+  const oid = concat(unhex("06096086480165030402"), Uint8Array.of(nist));
   const hashIdentifier = form.hashHasNull ? sequence(oid, derNull) : sequence(oid);
-  const trailer = form.hasTrailer ? [tagged(0xa3, der("020101"))] : [];
+  const trailer = form.hasTrailer ? [tagged(0xa3, unhex("020101"))] : [];
   const parameters = sequence(
     tagged(0xa0, hashIdentifier),
     tagged(0xa1, sequence(mgf1, hashIdentifier)),
@@ -123,7 +121,7 @@ function rsaPss(hash: Sha2, form: PssForm): Uint8Array {
 const appendixA: PssForm = { hashHasNull: true, hasTrailer: true };
 
 const identifiers: Readonly<Record<SignatureAlgorithm, Uint8Array>> = {
-  ed25519: sequence(der("06032b6570")), // RFC 8420 appendix A
+  ed25519: sequence(unhex("06032b6570")), // RFC 8420 appendix A
   "ecdsa-sha256": ecdsa("sha256"),
   "ecdsa-sha384": ecdsa("sha384"),
   "ecdsa-sha512": ecdsa("sha512"),
@@ -163,19 +161,15 @@ const acceptedIdentifiers: readonly AcceptedIdentifier[] = [
 /** Beginnings of a SubjectPublicKeyInfo on the three curves, up to and including the 04 of the uncompressed point. */
 const legacyMethods: readonly { readonly prefix: Uint8Array; readonly legacy: LegacyMethod }[] = [
   {
-    prefix: der("3059301306072a8648ce3d020106082a8648ce3d03010703420004"),
+    prefix: unhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004"),
     legacy: { method: AuthenticationMethod.ECDSA_SHA256_P256, algorithm: "ecdsa-sha256", orderLength: 32 },
   },
   {
-    prefix: der("3076301006072a8648ce3d020106052b8104002203620004"),
+    prefix: unhex("3076301006072a8648ce3d020106052b8104002203620004"),
     legacy: { method: AuthenticationMethod.ECDSA_SHA384_P384, algorithm: "ecdsa-sha384", orderLength: 48 },
   },
   {
-    prefix: der("30819b301006072a8648ce3d020106052b810400230381860004"),
+    prefix: unhex("30819b301006072a8648ce3d020106052b810400230381860004"),
     legacy: { method: AuthenticationMethod.ECDSA_SHA512_P521, algorithm: "ecdsa-sha512", orderLength: 66 },
   },
 ];
-
-function sameOctets(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((octet, index) => octet === b[index]);
-}

@@ -5,10 +5,11 @@
  *
  * AEAD: associated data = everything before the IV; nonce = salt | IV. Otherwise: ICV over everything before it.
  */
+
+import { equalConstantTime } from "../bytes/bytes.ts";
 import type { EncryptedPayload, IkeHeader } from "../codec/message.ts";
 import { PayloadType } from "../registry/payloadType.ts";
 import type { DirectionKeys } from "./keys.ts";
-import { equalConstantTime } from "./octets.ts";
 import type { CryptoProvider } from "./provider.ts";
 import type { CipherSuite, Protection } from "./suite.ts";
 
