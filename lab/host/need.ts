@@ -1,0 +1,12 @@
+/** Something that this machine lacks: the scenarios that need it are skipped, loudly, with the way to get it. */
+export class MissingError extends Error {
+  readonly what: string;
+  readonly howToGet: string;
+
+  constructor(what: string, howToGet: string) {
+    super(`${what}. To get it: ${howToGet}`);
+    this.name = "MissingError";
+    this.what = what;
+    this.howToGet = howToGet;
+  }
+}

@@ -1,0 +1,71 @@
+// One scenario, from the host's side: output folder, guest, result.
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Assertion, EXIT_SKIPPED, type ScenarioResult } from "../lib/result.ts";
+import { type GuestEnd, type Machine, runGuest } from "./guest.ts";
+
+export const REPO = join(import.meta.dirname, "../..");
+const OUT = join(REPO, "lab/.out");
+
+export interface Outcome {
+  /** The scenario's name, with the machine when it is not user-mode Linux. */
+  readonly label: string;
+  readonly status: "passed" | "failed" | "skipped";
+  /** Why it was skipped or how it failed as a whole. */
+  readonly reason: string;
+  readonly failures: readonly Assertion[];
+  readonly assertions: number;
+  readonly seconds: number;
+  readonly out: string;
+}
+
+export interface Wish {
+  readonly scenario: string;
+  readonly label: string;
+  readonly timeoutSeconds: number;
+}
+
+export async function runScenario(machine: Machine, wish: Wish, onOutput: (text: string) => void): Promise<Outcome> {
+  const began = performance.now();
+  const out = makeOutFolder(wish.label);
+  const { scenario, timeoutSeconds } = wish;
+  const end = await runGuest(machine, { scenario, timeoutSeconds, repo: REPO, out, onOutput });
+  const result = readResult(out);
+  const seconds = (performance.now() - began) / 1000;
+  const failures = result?.assertions.filter(({ ok }) => !ok) ?? [];
+  const assertions = result?.assertions.length ?? 0;
+  return { label: wish.label, ...judge(end, result), failures, assertions, seconds, out };
+}
+
+function makeOutFolder(label: string): string {
+  const time = new Date()
+    .toISOString()
+    .replace(/\.\d+Z$/, "Z")
+    .replaceAll(":", "");
+  for (let n = 1; ; n++) {
+    const folder = join(OUT, `${label}-${time}${n === 1 ? "" : `.${n}`}`);
+    if (existsSync(folder)) continue;
+    mkdirSync(folder, { recursive: true });
+    return folder;
+  }
+}
+
+/** Passed needs three agreeing witnesses: the guest's exit code, a whole result file, and at least one assertion. */
+function judge(end: GuestEnd, result: ScenarioResult | undefined): Pick<Outcome, "status" | "reason"> {
+  if (end.timedOut) return { status: "failed", reason: "the time ran out and the guest was ended" };
+  if (end.exitCode === undefined) {
+    return {
+      status: "failed",
+      reason: `the guest ended without an exit code; its kernel's last words:\n${end.consoleTail}`,
+    };
+  }
+  if (end.exitCode === EXIT_SKIPPED && result?.skipped !== undefined)
+    return { status: "skipped", reason: result.skipped };
+  if (end.exitCode === 0 && result?.passed && result.assertions.length > 0) return { status: "passed", reason: "" };
+  return { status: "failed", reason: result ? "assertions failed" : `exit code ${end.exitCode} and no result` };
+}
+
+function readResult(out: string): ScenarioResult | undefined {
+  const file = join(out, "result.json");
+  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as ScenarioResult) : undefined;
+}
