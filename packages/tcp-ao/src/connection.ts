@@ -112,10 +112,10 @@ export class TcpAoConnection {
    * installed (RFC 5925 section 7.5, step 2.e); moving back is legal (section 6.1).
    * @returns the new current_key, if it moved
    */
-  acceptKeyIds(received: ReceivedKeyIds): Mkt | undefined {
-    this.#received = received;
-    if (received.rNextKeyId === this.#currentKey.sendId) return undefined;
-    const next = this.matching().find(({ sendId }) => sendId === received.rNextKeyId);
+  acceptKeyIds({ keyId, rNextKeyId }: ReceivedKeyIds): Mkt | undefined {
+    this.#received = { keyId, rNextKeyId };
+    if (rNextKeyId === this.#currentKey.sendId) return undefined;
+    const next = this.matching().find(({ sendId }) => sendId === rNextKeyId);
     if (next !== undefined) this.#currentKey = next;
     return next;
   }

@@ -25,8 +25,11 @@ export interface ConnectionPattern {
 /** The TCP connection identifier of an MKT (RFC 5925 section 3.1): a connection belongs to it when any pattern matches. */
 export type ConnectionIdentifier = readonly ConnectionPattern[];
 
+/** Whoever opens a connection does so from one of these, so that peerings of two protocols do not overlap. */
+const UNPRIVILEGED: PortPattern = { first: 1024, last: 0xffff };
+
 /**
- * All connections between two hosts in which either end uses the well-known port: what one BGP (179), LDP (646),
+ * All connections between two hosts in which one end uses the well-known port: what one BGP (179), LDP (646),
  * MSDP (639) or PCEP (4189) peering needs, whichever end opens the connection.
  */
 export function peering(localAddress: Uint8Array, remoteAddress: Uint8Array, port: number): ConnectionIdentifier {
@@ -34,8 +37,8 @@ export function peering(localAddress: Uint8Array, remoteAddress: Uint8Array, por
   const remote = host(remoteAddress);
   const service = { first: port, last: port };
   return [
-    { localAddress: local, localPort: "*", remoteAddress: remote, remotePort: service },
-    { localAddress: local, localPort: service, remoteAddress: remote, remotePort: "*" },
+    { localAddress: local, localPort: UNPRIVILEGED, remoteAddress: remote, remotePort: service },
+    { localAddress: local, localPort: service, remoteAddress: remote, remotePort: UNPRIVILEGED },
   ];
 }
 

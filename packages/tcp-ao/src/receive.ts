@@ -120,6 +120,7 @@ function receiveSyn(receiving: Receiving, incoming: Incoming): Verdict {
   if (!verified.ok) return bad(receiving, incoming, verified.error);
   receiving.counters.add("good");
   connection.count("good", mkt);
+  // A SYN of a connection that is known already may be a replay: it moves neither ISN nor current_key
   const isOther = existing?.remoteIsn !== undefined && !isKnown;
   if (isOther || isKnown) return authenticated(incoming, undefined, isOther);
   connection.setRemoteIsn(remoteIsn);

@@ -14,7 +14,7 @@ import {
   TcpAoEndpoint,
   verifySegment,
 } from "../src/index.ts";
-import { crypto, hex, toHex, valueOf, vectors } from "./support.ts";
+import { crypto, hex, toHex, unwrap, vectors } from "./support.ts";
 
 interface Vector {
   readonly section: string;
@@ -66,22 +66,22 @@ for (const vector of file.vectors) {
   });
 
   test(`RFC 9235 section ${vector.section}: ${name}: MAC`, () => {
-    const segment = valueOf(parseSegment(hex(vector.packet)));
+    const segment = unwrap(parseSegment(hex(vector.packet)));
     assert.ok(segment.tcpAo);
     assert.equal(toHex(macInput(segment, segment.tcpAo, 0, vector.coversTcpOptions)), vector.macInput);
-    const verified = valueOf(verifySegment({ crypto, packet: hex(vector.packet), key, sne: 0 }));
+    const verified = unwrap(verifySegment({ crypto, packet: hex(vector.packet), key, sne: 0 }));
     assert.deepEqual([verified.tcpAo.keyId, verified.tcpAo.rNextKeyId], [vector.keyId, vector.rNextKeyId]);
     assert.equal(toHex(verified.tcpAo.mac), vector.mac);
   });
 
   test(`RFC 9235 section ${vector.section}: ${name}: signing gives the same MAC, in place and inserted anew`, () => {
     const packet = hex(vector.packet);
-    const { tcpOffset, tcpAo } = valueOf(parseSegment(packet));
+    const { tcpOffset, tcpAo } = unwrap(parseSegment(packet));
     assert.ok(tcpAo);
     packet.fill(0, tcpOffset + tcpAo.offset + 2, tcpOffset + tcpAo.offset + tcpAo.lengthBytes);
     const { keyId, rNextKeyId } = vector;
-    const signed = valueOf(signSegment({ crypto, packet, key, keyId, rNextKeyId, sne: 0 }));
-    const segment = valueOf(parseSegment(signed));
+    const signed = unwrap(signSegment({ crypto, packet, key, keyId, rNextKeyId, sne: 0 }));
+    const segment = unwrap(parseSegment(signed));
     assert.equal(toHex(segment.tcpAo?.mac ?? hex("")), vector.mac);
     assert.ok(hasValidTcpChecksum(segment));
     // The checksums of the RFC's IPv6 packets are valid; those of its IPv4 packets are not
@@ -117,7 +117,7 @@ for (const section of ["4.1", "4.2", "5.1", "5.2", "6.1", "6.2", "7.1", "7.2"]) 
       const [from, to] = sender === "client" ? [client, server] : [server, client];
       const outgoing = from.send(hex(packet));
       assert.ok(outgoing.kind === "signed");
-      assert.equal(toHex(valueOf(parseSegment(outgoing.packet)).tcpAo?.mac ?? hex("")), mac);
+      assert.equal(toHex(unwrap(parseSegment(outgoing.packet)).tcpAo?.mac ?? hex("")), mac);
       assert.equal(to.receive(hex(packet)).kind, "authenticated");
     }
     assert.deepEqual(server.counters(), { good: 2, bad: 0, keyNotFound: 0, required: 0 });

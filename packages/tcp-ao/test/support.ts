@@ -26,7 +26,7 @@ export function vectors<T>(name: string): T {
 }
 
 /** The value of a result that must be one. */
-export function valueOf<T>(
+export function unwrap<T>(
   result: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown },
 ): T {
   if (!result.ok) throw new Error(`refused: ${JSON.stringify(result.error)}`);
