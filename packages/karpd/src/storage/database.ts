@@ -140,7 +140,7 @@ function examine(database: DatabaseSync, path: string, steps: readonly Migration
     );
   }
   const check = database.prepare("PRAGMA quick_check(1)").get();
-  if (check?.["quick_check"] !== "ok") throw damaged(path, String(check?.["quick_check"]));
+  if (check?.["quick_check"] !== "ok") throw damaged(path, oneLine(String(check?.["quick_check"])));
   return readMeta(database, path);
 }
 
@@ -157,6 +157,10 @@ function readMeta(database: DatabaseSync, path: string): StoreMeta {
 function damaged(path: string, detail: string): StoreError {
   const advice = "restore it from a copy, or move it away and start with an empty one";
   return new StoreError("damaged", `the key store ${path} is damaged (${detail}): ${advice}`);
+}
+
+function oneLine(text: string): string {
+  return text.replace(/^\*\*\*.*\n/, "").replaceAll("\n", ", ");
 }
 
 function storedRow(row: Record<string, unknown>): StoredRow {
