@@ -38,7 +38,8 @@ export class ByteWriter {
   }
 
   bytes(octets: Uint8Array): void {
-    this.#buffer.set(octets, this.#grow(octets.length));
+    const at = this.#grow(octets.length); // first: it may replace the buffer
+    this.#buffer.set(octets, at);
   }
 
   /** RESERVED fields: sent as zero. */
