@@ -9,7 +9,7 @@ const DEFAULT_SOCKET = "/run/karp/karp.sock";
 export interface CommandActions {
   run(options: { readonly config: string; readonly logLevel: string }): Promise<void>;
   check(options: { readonly config: string; readonly json: boolean; readonly offline: boolean }): Promise<void>;
-  diff(options: { readonly config: string; readonly socket: string }): Promise<void>;
+  diff(options: { readonly socket: string; readonly json: boolean }): Promise<void>;
   init(options: InitOptions): Promise<void>;
   demo(options: DemoOptions): Promise<void>;
   doctor(options: { readonly config: string; readonly socket: string; readonly json: boolean }): Promise<void>;
@@ -69,8 +69,8 @@ function daemonCommands(program: Command, actions: CommandActions): void {
   program
     .command("diff")
     .description("what a reload would change in the running daemon")
-    .addOption(configOption())
     .addOption(socketOption())
+    .option("--json", "for programs", false)
     .action((options) => actions.diff(options));
   program
     .command("init")

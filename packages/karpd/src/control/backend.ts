@@ -13,6 +13,8 @@ export interface ControlBackend {
   command(command: Command): Promise<CommandReply>;
   /** Reads the configuration again; nothing changes unless all of it is right. */
   reload(): Promise<ReloadReply>;
+  /** What `reload` would change; changes nothing. */
+  pendingChanges(): Promise<ReloadReply>;
   /** Facts that a driver counts beyond what it observes (the endpoint driver's segments), by session. */
   driverStatistics(): Readonly<Record<string, Readonly<Record<string, number>>>>;
 }

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { ControlBackend, NumberedEvent } from "./backend.ts";
-import { EventsQuery, Open, Views } from "./schemas.ts";
+import { EventsQuery, Open, Reply, Views } from "./schemas.ts";
 
 /** Everything that can be read without changing anything. No answer here carries a key. */
 export function viewRoutes(app: FastifyInstance, backend: ControlBackend): void {
@@ -18,6 +18,14 @@ export function viewRoutes(app: FastifyInstance, backend: ControlBackend): void 
     "/v1/statistics",
     { schema: { summary: "counters of the drivers, by session", response: { 200: Open } } },
     async () => backend.driverStatistics(),
+  );
+  app.get(
+    "/v1/changes",
+    { schema: { summary: "what a reload would change", response: { 200: Reply, 422: Reply } } },
+    async (_request, reply) => {
+      const changes = await backend.pendingChanges();
+      return reply.status(changes.ok ? 200 : 422).send(changes);
+    },
   );
   app.get<{ Querystring: { limit: number } }>(
     "/v1/events",

@@ -1,0 +1,56 @@
+import type { CommandActions } from "./cli/program.ts";
+import { CommandFailure } from "./cli/text.ts";
+import { version } from "./version.ts";
+
+/** What each command of the command line does, with everything that it needs put together. */
+export const actions: CommandActions = {
+  run: async ({ config, logLevel }) => {
+    const { runDaemon } = await import("./runtime/run.ts");
+    const { driverKinds } = await import("./drivers/kinds.ts");
+    await runDaemon({ configurationFile: config, logLevel, version, driverKinds });
+  },
+
+  check: async ({ config, offline, json }) => {
+    const { check } = await import("./cli/check.ts");
+    const { driverKinds } = await import("./drivers/kinds.ts");
+    print(await check({ configurationFile: config, offline, json, driverKinds }));
+  },
+
+  diff: async (options) => {
+    const { pendingChanges } = await import("./cli/commands.ts");
+    console.log(await pendingChanges(options));
+  },
+
+  init: async (options) => {
+    const { init } = await import("./cli/init.ts");
+    const { driverKinds } = await import("./drivers/kinds.ts");
+    console.log(await init({ ...options, driverKinds }));
+  },
+
+  demo: async ({ json, seconds }) => {
+    const { demo } = await import("./cli/demo/demo.ts");
+    print(await demo({ json, seconds }));
+  },
+
+  doctor: async ({ config, socket, json }) => {
+    const { doctor } = await import("./cli/doctor.ts");
+    const { driverKinds } = await import("./drivers/kinds.ts");
+    print(await doctor({ configurationFile: config, socket, json, driverKinds }));
+  },
+
+  show: async (what, options) => {
+    const { show } = await import("./cli/show.ts");
+    console.log(await show(what, options, Date.now()));
+  },
+
+  command: async (path, body, options) => {
+    const { control } = await import("./cli/commands.ts");
+    console.log(await control(path, body, options));
+  },
+};
+
+/** Prints what was found; a finding that is an error ends in exit status 1. */
+function print({ text, ok }: { readonly text: string; readonly ok: boolean }): void {
+  if (text !== "") console.log(text);
+  if (!ok) throw new CommandFailure("see above");
+}

@@ -1,0 +1,96 @@
+import { probeKernelTcpAo } from "@karp/tcp-ao/linux";
+import { formatProblems } from "../config/formatProblems.ts";
+import { loadConfiguration } from "../config/loadConfiguration.ts";
+import type { DaemonSettings } from "../config/settings.ts";
+import { ControlClient, ControlError } from "../control/client.ts";
+import type { PeerView, SessionView } from "../core/views.ts";
+import type { DriverKinds } from "../runtime/driverSet.ts";
+import { examineSessions } from "./check.ts";
+import { type Finding, report } from "./findings.ts";
+
+export interface DoctorOptions {
+  readonly configurationFile: string;
+  readonly socket: string;
+  readonly json: boolean;
+  readonly driverKinds: DriverKinds;
+}
+
+/** `karp doctor`: from the machine up to the peers, everything that could keep karp from working, each line with what to do. */
+export async function doctor(options: DoctorOptions): Promise<{ readonly text: string; readonly ok: boolean }> {
+  const findings: Finding[] = [machine(), await kernel()];
+  const loaded = await loadConfiguration(options.configurationFile, { driverSchemas: options.driverKinds.schemas });
+  if (!loaded.ok) {
+    findings.push({
+      severity: "error",
+      about: "configuration",
+      text: `${options.configurationFile} cannot be used; \`karp check\` shows each line`,
+    });
+    const { text } = report(findings, options.json);
+    return { text: options.json ? text : `${formatProblems(loaded.problems)}\n${text}`, ok: false };
+  }
+  findings.push({ severity: "ok", about: "configuration", text: options.configurationFile });
+  findings.push(
+    ...loaded.warnings.map(
+      ({ path, what, advice }): Finding => ({ severity: "warning", about: path, text: `${what}; ${advice}` }),
+    ),
+  );
+  findings.push(...(await examineSessions(loaded.configuration, options.driverKinds)));
+  findings.push(...(await daemon(options.socket, loaded.daemon)));
+  return report(findings, options.json);
+}
+
+function machine(): Finding {
+  return { severity: "ok", about: "machine", text: `Node.js ${process.version}, ${process.platform} ${process.arch}` };
+}
+
+async function kernel(): Promise<Finding> {
+  const { supported, algorithms } = await probeKernelTcpAo();
+  if (supported) return { severity: "ok", about: "kernel", text: `has TCP-AO with ${algorithms.join(", ")}` };
+  return {
+    severity: "warning",
+    about: "kernel",
+    text: "has no TCP-AO: BIRD cannot use a key on this machine; boot a Linux kernel 6.7 or newer that was built with CONFIG_TCP_AO=y (`mode: observe` works without)",
+  };
+}
+
+/** What the running daemon says of itself, its peers and its sessions. */
+async function daemon(socket: string, settings: DaemonSettings): Promise<readonly Finding[]> {
+  const path = socket === "" ? settings.control.socketPath : socket;
+  const client = new ControlClient(path);
+  try {
+    const peers = (await client.get("/v1/peers")) as readonly PeerView[];
+    const sessions = (await client.get("/v1/sessions")) as readonly SessionView[];
+    return [
+      { severity: "ok", about: "daemon", text: `answers on ${path}` },
+      ...peers.map(ofPeer),
+      ...sessions.map(ofSession),
+    ];
+  } catch (error) {
+    if (!(error instanceof ControlError)) throw error;
+    return [{ severity: "error", about: "daemon", text: error.message }];
+  }
+}
+
+function ofPeer(view: PeerView): Finding {
+  const about = `peer ${view.peer}`;
+  if (view.ikeSa === "established")
+    return { severity: "ok", about, text: `IKE SA with ${view.remoteIdentity} at ${view.remote}, ${view.suite ?? ""}` };
+  if (view.lastFailure === undefined)
+    return { severity: "ok", about, text: `no IKE SA with ${view.remote} at the moment` };
+  return {
+    severity: "warning",
+    about,
+    text: `no IKE SA with ${view.remote}: ${view.lastFailure.text} (${view.lastFailure.at}); is UDP open between the two, and does karp run there?`,
+  };
+}
+
+function ofSession(view: SessionView): Finding {
+  const next = view.rollover.nextCommand === undefined ? "" : `; try: ${view.rollover.nextCommand}`;
+  const waiting = view.rollover.waitingFor;
+  const waits = waiting === undefined ? "" : `; waits for ${waiting.whom} since ${waiting.since} ${waiting.reason}`;
+  return {
+    severity: view.safe ? "ok" : "warning",
+    about: `session ${view.session}`,
+    text: `${view.safety}; ${view.rollover.step}${waits}${next}`,
+  };
+}

@@ -1,0 +1,17 @@
+import type { DriverFinding } from "../ports/routingDriver.ts";
+
+export interface Finding extends DriverFinding {
+  /** What it is about: "configuration", "session r2", "kernel". */
+  readonly about: string;
+}
+
+const MARK = { ok: "ok     ", warning: "WARNING", error: "ERROR  " } as const;
+
+/** Findings as lines, worst last so that they are what one sees; `ok` unless one is an error. */
+export function report(findings: readonly Finding[], json: boolean): { readonly text: string; readonly ok: boolean } {
+  const ok = findings.every(({ severity }) => severity !== "error");
+  if (json) return { text: JSON.stringify(findings, undefined, 2), ok };
+  const order = ["ok", "warning", "error"];
+  const sorted = [...findings].sort((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity));
+  return { text: sorted.map(({ severity, about, text }) => `${MARK[severity]} ${about}: ${text}`).join("\n"), ok };
+}

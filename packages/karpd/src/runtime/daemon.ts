@@ -1,0 +1,284 @@
+import { IkeEndpoint, type UdpAddress } from "@karp/ikev2";
+import { type Clock, NodeCryptoProvider, Pump, UdpTransport } from "@karp/ikev2/node";
+import { diffConfiguration } from "../config/diffConfiguration.ts";
+import { loadConfiguration } from "../config/loadConfiguration.ts";
+import type { ConfigProblem } from "../config/problem.ts";
+import type { DaemonSettings, LoadResult } from "../config/settings.ts";
+import type { ControlBackend, DaemonStatus, ReloadReply } from "../control/backend.ts";
+import { startControlServer } from "../control/server.ts";
+import type { Configuration } from "../core/configuration.ts";
+import { DaemonCore } from "../core/daemonCore.ts";
+import type { DaemonEvent, EventName } from "../core/events.ts";
+import type { Command, CommandReply, DaemonEffect, DaemonInput } from "../core/machine.ts";
+import type { KeyStore } from "../ports/keyStore.ts";
+import { loadKeyEncryptionKey } from "../storage/keyEncryptionKey.ts";
+import { openKeyStore } from "../storage/openKeyStore.ts";
+import { validateChain } from "./certificates/validateChain.ts";
+import { type DriverKinds, DriverSet } from "./driverSet.ts";
+import { perform, type World } from "./effects.ts";
+import { mayReadKeys } from "./entitlement.ts";
+import { EventLog } from "./eventLog.ts";
+import { type Logger, logEvent, logIke } from "./logger.ts";
+
+export interface DaemonOptions {
+  readonly configurationFile: string;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly driverKinds: DriverKinds;
+  /** Called before each effect is performed: tests end the process there. */
+  readonly beforeEffect?: (effect: DaemonEffect) => void;
+}
+
+/** The configuration is wrong: nothing was started. */
+export class ConfigurationRefused extends Error {
+  readonly problems: readonly ConfigProblem[];
+  constructor(problems: readonly ConfigProblem[]) {
+    super(`the configuration has ${problems.length} problem(s)`);
+    this.name = "ConfigurationRefused";
+    this.problems = problems;
+  }
+}
+
+/** Starts everything, in the order in which it may fail without harm: configuration, store, sockets, control, then keys. */
+export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
+  const loaded = await load(options);
+  if (!loaded.ok) throw new ConfigurationRefused(loaded.problems);
+  const { store: place } = loaded.daemon;
+  const keyEncryptionKey = await loadKeyEncryptionKey({
+    path: place.keyEncryptionKeyPath,
+    storePath: place.path,
+    create: !place.keyEncryptionKeyIsCredential,
+  });
+  const store = await openKeyStore({ path: place.path, keyEncryptionKey });
+  try {
+    return await Daemon.start(options, loaded, store);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+function load(options: DaemonOptions): Promise<LoadResult> {
+  return loadConfiguration(options.configurationFile, { driverSchemas: options.driverKinds.schemas });
+}
+
+type Loaded = Extract<LoadResult, { readonly ok: true }>;
+
+/** A running karp. */
+export class Daemon implements ControlBackend {
+  readonly #options: DaemonOptions;
+  readonly #store: KeyStore;
+  readonly #events = new EventLog();
+  readonly #drivers: DriverSet;
+  readonly #transport: UdpTransport;
+  readonly #core: DaemonCore;
+  readonly #pump: Pump<DaemonInput, DaemonEffect>;
+  readonly #replies = new Map<number, (reply: CommandReply) => void>();
+  readonly #startedAt: string;
+  #configuration: Configuration;
+  #settings: DaemonSettings;
+  #lastRequestId = 0;
+  #close: () => Promise<void> = async () => undefined;
+
+  static async start(options: DaemonOptions, loaded: Loaded, store: KeyStore): Promise<Daemon> {
+    const snapshot = await store.read();
+    const daemon = new Daemon(options, loaded, store, snapshot);
+    try {
+      await daemon.#open();
+    } catch (error) {
+      await daemon.#shutDown();
+      throw error;
+    }
+    return daemon;
+  }
+
+  private constructor(
+    options: DaemonOptions,
+    loaded: Loaded,
+    store: KeyStore,
+    snapshot: Awaited<ReturnType<KeyStore["read"]>>,
+  ) {
+    this.#options = options;
+    this.#store = store;
+    this.#configuration = loaded.configuration;
+    this.#settings = loaded.daemon;
+    const now = options.clock.now();
+    this.#startedAt = new Date(now.wall).toISOString();
+    this.#drivers = new DriverSet(options.driverKinds, options.logger);
+    this.#transport = new UdpTransport(
+      (datagram) => this.#pump.input({ kind: "datagram", ...datagram }),
+      (remote, error) => this.#sendFailed(remote, error),
+    );
+    const crypto = new NodeCryptoProvider();
+    this.#core = new DaemonCore({
+      crypto,
+      configuration: loaded.configuration,
+      snapshot,
+      now,
+      drivers: { observes: (name) => this.#drivers.observes(name) },
+      createIke: (policy) => new IkeEndpoint({ crypto, policy }),
+      mayReadKeys: (caller) => mayReadKeys(caller),
+    });
+    const world = this.#world();
+    this.#pump = new Pump<DaemonInput, DaemonEffect>(
+      this.#core,
+      (effect) => {
+        options.beforeEffect?.(effect);
+        perform(effect, world, (input) => this.#pump.input(input));
+      },
+      options.clock,
+    );
+  }
+
+  async #open(): Promise<void> {
+    await this.#transport.listen(this.#settings.listen);
+    const control = await startControlServer(this.#settings.control.socketPath, this);
+    this.#close = () => control.close();
+    this.#note(
+      "started",
+      `karp ${this.#options.version} runs as ${this.#configuration.router}, ${this.#configuration.sessions.length} sessions`,
+    );
+    this.#pump.input({ kind: "timeout" });
+    this.#pump.start();
+  }
+
+  /** Ends the daemon. Keys stay where they are: in the store and in the routing daemons. */
+  async stop(): Promise<void> {
+    this.#note("stopping", "karp stops; keys stay in place");
+    await this.#shutDown();
+  }
+
+  async #shutDown(): Promise<void> {
+    this.#pump.stop();
+    this.#transport.close();
+    await this.#close();
+    await this.#drivers.close();
+    await this.#store.close();
+  }
+
+  status(): DaemonStatus {
+    return {
+      router: this.#configuration.router,
+      version: this.#options.version,
+      pid: process.pid,
+      startedAt: this.#startedAt,
+      configurationFile: this.#options.configurationFile,
+      listening: this.#transport.addresses,
+    };
+  }
+
+  views(): ReturnType<DaemonCore["views"]> {
+    return this.#core.views(this.#options.clock.now());
+  }
+
+  events(limit: number): ReturnType<EventLog["newest"]> {
+    return this.#events.newest(limit);
+  }
+
+  subscribe(listener: Parameters<EventLog["subscribe"]>[0]): () => void {
+    return this.#events.subscribe(listener);
+  }
+
+  driverStatistics(): Readonly<Record<string, Readonly<Record<string, number>>>> {
+    return this.#drivers.statistics();
+  }
+
+  command(command: Command): Promise<CommandReply> {
+    this.#lastRequestId += 1;
+    const requestId = this.#lastRequestId;
+    return new Promise((resolve) => {
+      this.#replies.set(requestId, resolve);
+      this.#pump.input({ kind: "command", requestId, command });
+    });
+  }
+
+  async reload(): Promise<ReloadReply> {
+    const prepared = await this.#prepareReload();
+    if (!prepared.ok) return { ok: false, text: `nothing was changed: ${prepared.why}` };
+    const { loaded, changes } = prepared;
+    try {
+      await this.#transport.listen(loaded.daemon.listen);
+    } catch (error) {
+      return { ok: false, text: `nothing was changed: ${error instanceof Error ? error.message : String(error)}` };
+    }
+    this.#configuration = loaded.configuration;
+    this.#settings = loaded.daemon;
+    this.#pump.input({ kind: "reconfigure", configuration: loaded.configuration });
+    const text = changes.length === 0 ? "nothing has changed" : `${changes.length} change(s) took effect`;
+    this.#note("configured", text);
+    return { ok: true, text, changes };
+  }
+
+  async pendingChanges(): Promise<ReloadReply> {
+    const prepared = await this.#prepareReload();
+    if (!prepared.ok) return { ok: false, text: `a reload would be refused: ${prepared.why}` };
+    const { changes } = prepared;
+    return {
+      ok: true,
+      text: changes.length === 0 ? "a reload would change nothing" : `a reload would make ${changes.length} change(s)`,
+      changes,
+    };
+  }
+
+  async #prepareReload(): Promise<
+    { ok: true; loaded: Loaded; changes: readonly string[] } | { ok: false; why: string }
+  > {
+    const loaded = await load(this.#options);
+    if (!loaded.ok) {
+      const [first] = loaded.problems;
+      const where =
+        first === undefined ? "" : `: ${first.file}:${first.line}:${first.column} ${first.what}; ${first.advice}`;
+      return { ok: false, why: `the file has ${loaded.problems.length} problem(s)${where}` };
+    }
+    const fixed = immovable(this.#settings, loaded.daemon);
+    if (fixed !== undefined) return { ok: false, why: `${fixed} takes effect with a restart (keys stay in place)` };
+    return { ok: true, loaded, changes: diffConfiguration(this.#configuration, loaded.configuration) };
+  }
+
+  #world(): World {
+    const { logger } = this.#options;
+    return {
+      store: this.#store,
+      send: (local, remote, data) => this.#transport.send(local, remote, data),
+      driverOf: (session) => this.#drivers.driverOf(session),
+      validateCertificate: async (chain, remoteIdentity) =>
+        await validateChain({
+          chain,
+          trustAnchors: this.#settings.trustAnchors,
+          remoteIdentity,
+          at: new Date(this.#options.clock.now().wall),
+        }),
+      event: (event) => this.#record(event),
+      log: (event) => logIke(logger, event),
+      reply: (requestId, reply) => {
+        this.#replies.get(requestId)?.(reply);
+        this.#replies.delete(requestId);
+      },
+    };
+  }
+
+  #record(event: DaemonEvent): void {
+    this.#events.add(event);
+    logEvent(this.#options.logger, event);
+  }
+
+  #note(name: EventName, text: string): void {
+    this.#record({ name, at: this.#options.clock.now().wall, severity: "info", text, data: {} });
+  }
+
+  #sendFailed(remote: UdpAddress, error: Error): void {
+    this.#options.logger.warn(
+      { remote: `${remote.address}:${remote.port}` },
+      `an IKE message could not be sent: ${error.message}`,
+    );
+  }
+}
+
+/** What a reload cannot move under a running daemon. */
+function immovable(now: DaemonSettings, wanted: DaemonSettings): string | undefined {
+  if (now.store.path !== wanted.store.path) return "another `store:`";
+  if (now.store.keyEncryptionKeyPath !== wanted.store.keyEncryptionKeyPath) return "another key-encryption key";
+  if (now.control.socketPath !== wanted.control.socketPath) return "another `control:` path";
+  return undefined;
+}
