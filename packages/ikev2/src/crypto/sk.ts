@@ -7,8 +7,10 @@
  */
 
 import { equalConstantTime } from "../bytes/bytes.ts";
+import { encodeEncryptedPrefix } from "../codec/codec.ts";
+import { GENERIC_HEADER_BYTES } from "../codec/genericHeader.ts";
+import { IKE_HEADER_BYTES } from "../codec/header.ts";
 import type { EncryptedPayload, IkeHeader } from "../codec/message.ts";
-import { PayloadType } from "../registry/payloadType.ts";
 import type { DirectionKeys } from "./keys.ts";
 import type { CryptoProvider } from "./provider.ts";
 import type { CipherSuite, Protection } from "./suite.ts";
@@ -24,8 +26,8 @@ export interface InnerPayloads {
   readonly bytes: Uint8Array;
 }
 
-const headerLength = 28;
-const skOffset = headerLength + 4;
+/** Octets before the IV. */
+const prefixLength = IKE_HEADER_BYTES + GENERIC_HEADER_BYTES;
 
 /**
  * A whole datagram whose only payload is SK. `ivCounter` is a safe integer that the caller never uses twice with the
@@ -73,18 +75,18 @@ function sealAead(
   const plaintext = new Uint8Array(inner.bytes.length + 1);
   plaintext.set(inner.bytes);
   const datagram = startDatagram(header, inner.firstPayload, ivLength + plaintext.length + icvLength);
-  const iv = datagram.subarray(skOffset, skOffset + ivLength);
+  const iv = datagram.subarray(prefixLength, prefixLength + ivLength);
   writeCounter(iv, ivCounter);
   const sealed = keys.skE.expose((key) =>
     crypto.aeadSeal(
       protection.cipher,
       key.subarray(0, keyLength),
       nonceOf(key.subarray(keyLength), iv),
-      datagram.subarray(0, skOffset),
+      datagram.subarray(0, prefixLength),
       plaintext,
     ),
   );
-  datagram.set(sealed, skOffset + ivLength);
+  datagram.set(sealed, prefixLength + ivLength);
   return datagram;
 }
 
@@ -122,9 +124,9 @@ function encryptThenMac(
   plaintext[plaintext.length - 1] = padLength;
   const datagram = startDatagram(header, inner.firstPayload, ivLength + plaintext.length + icvLength);
   const iv = crypto.random(ivLength); // unpredictable, RFC 7296 section 3.14
-  datagram.set(iv, skOffset);
+  datagram.set(iv, prefixLength);
   const ciphertext = keys.skE.expose((key) => crypto.cbcEncrypt(key, iv, plaintext));
-  datagram.set(ciphertext, skOffset + ivLength);
+  datagram.set(ciphertext, prefixLength + ivLength);
   const icvOffset = datagram.length - icvLength;
   datagram.set(macOf(crypto, protection, keys, datagram.subarray(0, icvOffset)), icvOffset);
   return datagram;
@@ -177,20 +179,8 @@ function writeCounter(iv: Uint8Array, counter: number): void {
 
 /** IKE header and SK generic header of a datagram that is otherwise still empty. */
 function startDatagram(header: IkeHeader, firstPayload: number, bodyLength: number): Uint8Array {
-  const payloadLength = 4 + bodyLength;
-  if (payloadLength > 0xffff) throw new RangeError(`an SK payload of ${payloadLength} octets is too long`);
-  const datagram = new Uint8Array(headerLength + payloadLength);
-  const view = new DataView(datagram.buffer);
-  view.setBigUint64(0, header.initiatorSpi);
-  view.setBigUint64(8, header.responderSpi);
-  view.setUint8(16, PayloadType.SK);
-  view.setUint8(17, (header.majorVersion << 4) | header.minorVersion);
-  view.setUint8(18, header.exchangeType);
-  const flags = (header.isInitiator ? 0x08 : 0) | (header.hasHigherVersion ? 0x10 : 0) | (header.isResponse ? 0x20 : 0);
-  view.setUint8(19, flags);
-  view.setUint32(20, header.messageId);
-  view.setUint32(24, datagram.length);
-  view.setUint8(28, firstPayload);
-  view.setUint16(30, payloadLength);
+  const prefix = encodeEncryptedPrefix(header, firstPayload, bodyLength);
+  const datagram = new Uint8Array(prefix.length + bodyLength);
+  datagram.set(prefix);
   return datagram;
 }
