@@ -1,0 +1,108 @@
+import { createRequire } from "node:module";
+import { endianness, platform } from "node:os";
+import { kernelError, LinuxTcpAoError, type TcpAoOperation } from "./errors.ts";
+
+/** The calls of the C library that TCP-AO needs. Each throws {@link LinuxTcpAoError} when it fails. */
+export interface Libc {
+  socket(domain: number, type: number, protocol: number): number;
+  bind(fd: number, address: Uint8Array): void;
+  setsockopt(operation: TcpAoOperation, fd: number, level: number, option: number, value: Uint8Array): void;
+  /** Reads into `value`, telling the kernel that it has `size` octets. */
+  getsockopt(
+    operation: TcpAoOperation,
+    fd: number,
+    level: number,
+    option: number,
+    value: Uint8Array,
+    size: number,
+  ): void;
+  close(fd: number): void;
+}
+
+type NativeCall = (...values: readonly (number | Uint8Array)[]) => number;
+
+/** What is used of koffi. Its own types would make an optional dependency a compile-time one for users. */
+interface Koffi {
+  load(path: string): { func(prototype: string): NativeCall };
+  errno(): number;
+  readonly os: { readonly errno: Readonly<Record<string, number>> };
+}
+
+let loaded: Libc | undefined;
+
+/**
+ * The C library of this process, loaded at the first call.
+ * @throws LinuxTcpAoError `unsupportedPlatform`, `ffiUnavailable`
+ */
+export function libc(): Libc {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): Libc {
+  if (platform() !== "linux" || endianness() !== "LE") {
+    const advice =
+      "the socket options of TCP-AO are used on little-endian Linux only; use the endpoint of @karp/tcp-ao elsewhere";
+    throw new LinuxTcpAoError("load libc", { code: "unsupportedPlatform", advice });
+  }
+  const koffi = loadKoffi();
+  const library = openLibrary(koffi);
+  const calls = {
+    socket: library.func("int socket(int domain, int type, int protocol)"),
+    bind: library.func("int bind(int fd, const void *address, uint32_t length)"),
+    setsockopt: library.func("int setsockopt(int fd, int level, int name, const void *value, uint32_t length)"),
+    getsockopt: library.func("int getsockopt(int fd, int level, int name, void *value, void *length)"),
+    close: library.func("int close(int fd)"),
+  };
+  const check = (operation: TcpAoOperation, result: number): number => {
+    if (result >= 0) return result;
+    throw kernelError(operation, errnoName(koffi));
+  };
+  return {
+    socket: (domain, type, protocol) => check("socket", calls.socket(domain, type, protocol)),
+    bind: (fd, address) => void check("bind", calls.bind(fd, address, address.length)),
+    setsockopt: (operation, fd, level, option, value) =>
+      void check(operation, calls.setsockopt(fd, level, option, value, value.length)),
+    getsockopt(operation, fd, level, option, value, size) {
+      const length = new Uint8Array(Uint32Array.of(size).buffer);
+      check(operation, calls.getsockopt(fd, level, option, value, length));
+    },
+    close: (fd) => void calls.close(fd),
+  };
+}
+
+function loadKoffi(): Koffi {
+  try {
+    return createRequire(import.meta.url)("koffi") as Koffi;
+  } catch (error) {
+    const advice = "the optional dependency koffi is not installed or does not run here; install it to key sockets";
+    throw new LinuxTcpAoError("load libc", { code: "ffiUnavailable", advice }, undefined, error);
+  }
+}
+
+/** glibc, or musl under the name of its architecture. */
+function openLibrary(koffi: Koffi): ReturnType<Koffi["load"]> {
+  const musl = { x64: "libc.musl-x86_64.so.1", arm64: "libc.musl-aarch64.so.1" }[process.arch as "x64" | "arm64"];
+  try {
+    return koffi.load("libc.so.6");
+  } catch (error) {
+    if (musl !== undefined) {
+      try {
+        return koffi.load(musl);
+      } catch {
+        // The first error says more
+      }
+    }
+    const advice = "neither glibc nor musl could be opened; report the distribution";
+    throw new LinuxTcpAoError("load libc", { code: "ffiUnavailable", advice }, undefined, error);
+  }
+}
+
+/** Linux numbers that koffi does not name. */
+const MORE_ERRNOS: Readonly<Record<number, string>> = { 129: "EKEYREJECTED", 106: "EISCONN", 92: "ENOPROTOOPT" };
+
+function errnoName(koffi: Koffi): string {
+  const errno = koffi.errno();
+  const known = Object.entries(koffi.os.errno).find(([, value]) => value === errno)?.[0];
+  return MORE_ERRNOS[errno] ?? known ?? `errno ${errno}`;
+}
