@@ -1,0 +1,191 @@
+// A real BIRD in a network namespace, driven as an operator does: configuration files and birdc.
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Daemon, exec, must } from "./exec.ts";
+import type { Lab } from "./lab.ts";
+import { waitFor } from "./wait.ts";
+
+export interface BgpPeering {
+  /** Name of the `protocol bgp` block. */
+  readonly protocol: string;
+  readonly local: string;
+  readonly localAs: number;
+  readonly remote: string;
+  readonly remoteAs: number;
+  /** File that the block includes: empty, or `authentication ao; keys { … };`. */
+  readonly keyFile: string;
+}
+
+export interface BirdOptions {
+  readonly namespace: string;
+  readonly routerId: string;
+  readonly peering: BgpPeering;
+  /** Prefixes that it originates. */
+  readonly routes: readonly string[];
+  /** The bird program; default the one on the PATH. */
+  readonly program?: string;
+}
+
+/** What `birdc show protocols all NAME` says; absent is not zero. */
+export interface ProtocolStatus {
+  readonly state: string;
+  readonly since: string;
+  readonly info: string;
+  readonly ao:
+    | { readonly current: number; readonly rnext: number; readonly good: number; readonly bad: number }
+    | undefined;
+  readonly routes: { readonly imported: number; readonly exported: number } | undefined;
+}
+
+export class Bird {
+  readonly options: BirdOptions;
+  readonly log: string;
+  readonly #folder: string;
+  readonly #socket: string;
+  #daemon: Daemon | undefined;
+
+  constructor(lab: Lab, options: BirdOptions) {
+    this.options = options;
+    this.#folder = join("/etc/lab", options.namespace);
+    this.#socket = join("/run", `${options.namespace}.bird.ctl`);
+    this.log = join(lab.out, `${options.namespace}.bird.log`);
+    mkdirSync(this.#folder, { recursive: true });
+    writeFileSync(this.#configuration, birdConfiguration(options, this.log));
+    lab.defer(() => this.#daemon?.end("SIGKILL"));
+  }
+
+  get #configuration(): string {
+    return join(this.#folder, "bird.conf");
+  }
+
+  get configuration(): string {
+    return this.#configuration;
+  }
+
+  get controlSocket(): string {
+    return this.#socket;
+  }
+
+  get pid(): number {
+    if (this.#daemon === undefined) throw new Error("BIRD is not started");
+    return this.#daemon.pid;
+  }
+
+  /** Starts BIRD in the foreground of its namespace and waits until its control socket answers. */
+  async start(): Promise<void> {
+    const { namespace, program = "bird" } = this.options;
+    const command = [program, "-f", "-c", this.#configuration, "-s", this.#socket];
+    this.#daemon = new Daemon(`BIRD of ${namespace}`, command, this.log, { namespace });
+    await waitFor(`BIRD of ${namespace} to answer`, () => this.birdc("show", "status"), { seconds: 20 });
+  }
+
+  /** One birdc command. @throws Error when birdc says that it failed */
+  birdc(...words: string[]): Promise<string> {
+    return must(["birdc", "-s", this.#socket, ...words]);
+  }
+
+  /** Makes BIRD read its configuration again. @returns BIRD's last word on it */
+  async configure(): Promise<string> {
+    const { stdout, stderr } = await exec(["birdc", "-s", this.#socket, "configure"]);
+    return (stdout || stderr).trim().split("\n").at(-1) ?? "";
+  }
+
+  async status(): Promise<ProtocolStatus> {
+    return parseProtocol(await this.birdc("show", "protocols", "all", this.options.peering.protocol));
+  }
+
+  async waitEstablished(routes: number, seconds = 60): Promise<ProtocolStatus> {
+    const what = `${this.options.namespace}'s session with ${routes} routes`;
+    return await waitFor(
+      what,
+      async () => {
+        const status = await this.status();
+        if (status.info !== "Established") throw new Error(`${status.state} ${status.info}`);
+        return status.routes?.imported === routes && status.routes.exported === routes ? status : undefined;
+      },
+      { seconds },
+    );
+  }
+
+  /** Writes the included key file as a whole, never half. */
+  writeKeyFile(text: string): void {
+    const { keyFile } = this.options.peering;
+    mkdirSync(join(keyFile, ".."), { recursive: true });
+    writeFileSync(`${keyFile}.new`, text, { mode: 0o600 });
+    renameSync(`${keyFile}.new`, keyFile);
+  }
+
+  logLines(pattern: RegExp): string[] {
+    if (!existsSync(this.log)) return [];
+    return readFileSync(this.log, "utf8")
+      .split("\n")
+      .filter((line) => pattern.test(line));
+  }
+}
+
+function birdConfiguration({ routerId, peering, routes }: BirdOptions, log: string): string {
+  const { protocol, local, localAs, remote, remoteAs, keyFile } = peering;
+  return `log "${log}" all;
+router id ${routerId};
+timeformat protocol iso long ms;
+protocol device { scan time 5; }
+protocol static originated {
+  ipv4;
+${routes.map((route) => `  route ${route} blackhole;`).join("\n")}
+}
+protocol bgp ${protocol} {
+  local ${local} as ${localAs};
+  neighbor ${remote} as ${remoteAs};
+  ipv4 { import all; export all; };
+  hold time 9; keepalive time 1;
+  connect delay time 1; connect retry time 2; error wait time 1, 2;
+include "${keyFile}";
+}
+`;
+}
+
+/** Reads the text of `birdc show protocols all NAME` (BIRD 2.20 and 3.4 print it alike). */
+export function parseProtocol(text: string): ProtocolStatus {
+  const row = /^(\S+) +BGP +\S+ +(\S+) +(\d\S*(?: \d\S*)?) *(.*)$/m.exec(text);
+  if (row === null) throw new Error(`birdc shows no BGP protocol:\n${text}`);
+  const [, , state = "", since = "", info = ""] = row;
+  const number = (pattern: RegExp): number | undefined => {
+    const found = pattern.exec(text)?.[1];
+    return found === undefined ? undefined : Number(found);
+  };
+  const current = number(/^ +Current key: +(\d+)$/m);
+  const rnext = number(/^ +RNext key: +(\d+)$/m);
+  const good = number(/^ +Good packets: +(\d+)$/m);
+  const bad = number(/^ +Bad packets: +(\d+)$/m);
+  const whole = current !== undefined && rnext !== undefined && good !== undefined && bad !== undefined;
+  const imported = number(/^ +Routes: +(\d+) imported/m);
+  const exported = number(/^ +Routes: +.*?(\d+) exported/m);
+  return {
+    state,
+    since,
+    info: info.trim(),
+    ao: whole ? { current, rnext, good, bad } : undefined,
+    routes: imported === undefined || exported === undefined ? undefined : { imported, exported },
+  };
+}
+
+/** r1 and r2 of `addTwoRouters`, each with `count` routes of its own, and key files below `keyFolder(router)`. */
+export function twoBirds(lab: Lab, count: number, keyFile: (router: string, protocol: string) => string): [Bird, Bird] {
+  const make = (n: number): Bird => {
+    const other = 3 - n;
+    return new Bird(lab, {
+      namespace: `r${n}`,
+      routerId: `10.0.0.${n}`,
+      routes: Array.from({ length: count }, (_, i) => `10.${100 + n}.${i >> 8}.${i & 255}/32`),
+      peering: {
+        protocol: `r${other}`,
+        local: `10.0.0.${n}`,
+        localAs: 65000 + n,
+        remote: `10.0.0.${other}`,
+        remoteAs: 65000 + other,
+        keyFile: keyFile(`r${n}`, `r${other}`),
+      },
+    });
+  };
+  return [make(1), make(2)];
+}

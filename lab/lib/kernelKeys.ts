@@ -1,0 +1,99 @@
+// The keys of another process's TCP connection as the kernel has them, with their counters: TCP_AO_GET_KEYS
+// (include/uapi/linux/tcp.h) on a duplicate of its socket (pidfd_getfd). For assertions only; karp has its own reader.
+import koffi from "koffi";
+import { must } from "./exec.ts";
+
+export interface KernelKey {
+  readonly sendId: number;
+  readonly recvId: number;
+  readonly algorithm: string;
+  readonly macLength: number;
+  readonly isCurrent: boolean;
+  readonly isRnext: boolean;
+  /** Segments accepted and refused with this key on this connection. */
+  readonly good: number;
+  readonly bad: number;
+}
+
+const SYS_PIDFD_OPEN = 434;
+const SYS_PIDFD_GETFD = 438;
+const SOL_TCP = 6;
+const TCP_AO_GET_KEYS = 41;
+/** sizeof(struct tcp_ao_getsockopt) and the offsets in it. */
+const SIZE = 304;
+const AT = {
+  algorithm: 128,
+  key: 192,
+  count: 272,
+  flags: 276,
+  sendId: 278,
+  recvId: 279,
+  macLength: 281,
+  good: 288,
+  bad: 296,
+};
+const MAX_KEYS = 64;
+
+const libc = koffi.load("libc.so.6");
+const pidfdOpen = libc.func("long syscall(long number, int pid, unsigned int flags)");
+const pidfdGetfd = libc.func("long syscall(long number, int pidfd, int fd, unsigned int flags)");
+const getsockopt = libc.func(
+  "int getsockopt(int fd, int level, int option, _Inout_ uint8_t *value, _Inout_ uint32_t *length)",
+);
+const close = libc.func("int close(int fd)");
+
+/** Keys of the one established TCP connection of process `pid` with `remote`. */
+export async function kernelKeys(namespace: string, pid: number, remote: string): Promise<KernelKey[]> {
+  const pidfd = checked("pidfd_open", Number(pidfdOpen(SYS_PIDFD_OPEN, pid, 0)));
+  try {
+    const fd = checked(
+      "pidfd_getfd",
+      Number(pidfdGetfd(SYS_PIDFD_GETFD, pidfd, await socketOf(namespace, pid, remote), 0)),
+    );
+    try {
+      return readKeys(fd);
+    } finally {
+      close(fd);
+    }
+  } finally {
+    close(pidfd);
+  }
+}
+
+async function socketOf(namespace: string, pid: number, remote: string): Promise<number> {
+  const text = await must(["ss", "-tnpH", "state", "established", "dst", remote], { namespace });
+  const numbers = [...text.matchAll(new RegExp(`pid=${pid},fd=(\\d+)`, "g"))].map((match) => Number(match[1]));
+  const [fd] = numbers;
+  if (fd === undefined || numbers.length > 1)
+    throw new Error(`process ${pid} has ${numbers.length} connections with ${remote}`);
+  return fd;
+}
+
+function readKeys(fd: number): KernelKey[] {
+  const buffer = new Uint8Array(SIZE * MAX_KEYS);
+  const view = new DataView(buffer.buffer);
+  view.setUint32(AT.count, MAX_KEYS, true);
+  view.setUint16(AT.flags, 4, true); // get_all
+  checked("TCP_AO_GET_KEYS", Number(getsockopt(fd, SOL_TCP, TCP_AO_GET_KEYS, buffer, [SIZE])));
+  return Array.from({ length: view.getUint32(AT.count, true) }, (_, i) => {
+    const entry = new DataView(buffer.buffer, i * SIZE, SIZE);
+    const name = buffer.subarray(i * SIZE + AT.algorithm, i * SIZE + AT.key);
+    const key = {
+      sendId: entry.getUint8(AT.sendId),
+      recvId: entry.getUint8(AT.recvId),
+      algorithm: Buffer.from(name.subarray(0, name.indexOf(0))).toString("latin1"),
+      macLength: entry.getUint8(AT.macLength),
+      isCurrent: (entry.getUint16(AT.flags, true) & 1) !== 0,
+      isRnext: (entry.getUint16(AT.flags, true) & 2) !== 0,
+      good: Number(entry.getBigUint64(AT.good, true)),
+      bad: Number(entry.getBigUint64(AT.bad, true)),
+    };
+    buffer.fill(0, i * SIZE + AT.key, i * SIZE + AT.count); // the key itself is nobody's business here
+    return key;
+  });
+}
+
+function checked(call: string, result: number): number {
+  if (result < 0) throw new Error(`${call} failed with errno ${koffi.errno()}`);
+  return result;
+}
