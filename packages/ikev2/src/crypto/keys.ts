@@ -1,4 +1,5 @@
 import { concat } from "../bytes/bytes.ts";
+import { UsageError } from "../bytes/errors.ts";
 import { Secret } from "../bytes/secret.ts";
 import { IntegrityAlgorithm } from "../registry/integrityAlgorithm.ts";
 import type { CryptoProvider } from "./provider.ts";
@@ -34,7 +35,7 @@ export interface IkeSaKeyInputs {
   readonly spiR: bigint;
 }
 
-/** prf+ of RFC 7296 section 2.13, first `length` octets. Throws RangeError beyond 255 blocks. */
+/** prf+ of RFC 7296 section 2.13, first `length` octets. Throws UsageError beyond 255 blocks. */
 export function prfPlus(
   crypto: CryptoProvider,
   prf: Prf,
@@ -43,7 +44,7 @@ export function prfPlus(
   length: number,
 ): Uint8Array {
   // prf+ (K,S) = T1 | T2 | T3 | ...; T1 = prf (K, S | 0x01), Tn = prf (K, Tn-1 | S | n)
-  if (length > 255 * prf.outputLength) throw new RangeError(`prf+ cannot give ${length} octets`);
+  if (length > 255 * prf.outputLength) throw new UsageError("tooLong", `prf+ cannot give ${length} octets`);
   const output = new Uint8Array(length);
   let previous: Uint8Array = new Uint8Array(0);
   let offset = 0;

@@ -7,6 +7,7 @@
  */
 
 import { equalConstantTime } from "../bytes/bytes.ts";
+import { UsageError } from "../bytes/errors.ts";
 import { encodeEncryptedPrefix } from "../codec/codec.ts";
 import { GENERIC_HEADER_BYTES } from "../codec/genericHeader.ts";
 import { IKE_HEADER_BYTES } from "../codec/header.ts";
@@ -30,14 +31,14 @@ export interface InnerPayloads {
 const prefixLength = IKE_HEADER_BYTES + GENERIC_HEADER_BYTES;
 
 /**
- * A whole datagram whose only payload is SK. `ivCounter` is a safe integer that the caller never uses twice with the
- * same keys: with an AEAD a repeated IV breaks the cipher (RFC 5282 section 3.1). CBC draws its IV at random.
+ * A whole datagram whose only payload is SK. `ivCounter` is an integer below 2^64 that the caller never uses twice with
+ * the same keys: with an AEAD a repeated IV breaks the cipher (RFC 5282 section 3.1). CBC draws its IV at random.
  */
 export function protect(
   crypto: CryptoProvider,
   suite: CipherSuite,
   keys: DirectionKeys,
-  ivCounter: number,
+  ivCounter: number | bigint,
   header: IkeHeader,
   inner: InnerPayloads,
 ): Uint8Array {
@@ -66,7 +67,7 @@ function sealAead(
   crypto: CryptoProvider,
   protection: Aead,
   keys: DirectionKeys,
-  ivCounter: number,
+  ivCounter: number | bigint,
   header: IkeHeader,
   inner: InnerPayloads,
 ): Uint8Array {
@@ -172,8 +173,9 @@ function nonceOf(salt: Uint8Array, iv: Uint8Array): Uint8Array {
   return nonce;
 }
 
-function writeCounter(iv: Uint8Array, counter: number): void {
-  if (!Number.isSafeInteger(counter) || counter < 0) throw new RangeError("IV counter exhausted");
+function writeCounter(iv: Uint8Array, counter: number | bigint): void {
+  const isExhausted = typeof counter === "number" ? !Number.isSafeInteger(counter) : counter >= 1n << 64n;
+  if (isExhausted || counter < 0) throw new UsageError("ivExhausted", "an IV counter ends at 2^64 - 1");
   new DataView(iv.buffer, iv.byteOffset, iv.length).setBigUint64(0, BigInt(counter));
 }
 

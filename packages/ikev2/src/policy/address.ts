@@ -1,14 +1,15 @@
 /** IP addresses as octets (4 or 16) and as text: dotted decimal, and RFC 5952 for IPv6. No zone identifiers. */
+import { UsageError } from "../bytes/errors.ts";
 
 /** The octets, or undefined when the text is not an address. Strict: no leading zeros in IPv4, no shortened forms. */
 export function parseAddress(text: string): Uint8Array | undefined {
   return text.includes(":") ? parseIpv6(text) : parseIpv4(text);
 }
 
-/** The canonical text; throws RangeError for anything but 4 or 16 octets. */
+/** The canonical text; throws UsageError for anything but 4 or 16 octets. */
 export function formatAddress(octets: Uint8Array): string {
   if (octets.length === 4) return octets.join(".");
-  if (octets.length !== 16) throw new RangeError(`an address of ${octets.length} octets`);
+  if (octets.length !== 16) throw new UsageError("badAddress", `an address of ${octets.length} octets`);
   // RFC 5952 section 5: IPv4-mapped addresses are shown with their dotted part
   const isMapped = octets.every((octet, index) => index >= 12 || octet === (index >= 10 ? 0xff : 0));
   if (isMapped) return `::ffff:${octets.subarray(12).join(".")}`;

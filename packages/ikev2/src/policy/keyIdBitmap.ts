@@ -1,11 +1,12 @@
 /** Sets of TCP-AO KeyIDs as 32 octets: id n is bit (n & 7), least significant first, of octet n >> 3. */
+import { UsageError } from "../bytes/errors.ts";
 
 const bitmapLength = 32;
 
 export function keyIdBitmapOf(ids: Iterable<number>): Uint8Array {
   const bitmap = new Uint8Array(bitmapLength);
   for (const id of ids) {
-    if (!Number.isInteger(id) || id < 0 || id > 255) throw new RangeError(`no KeyID: ${id}`);
+    if (!Number.isInteger(id) || id < 0 || id > 255) throw new UsageError("badKeyId", `not a KeyID: ${id}`);
     bitmap[id >> 3] = (bitmap[id >> 3] ?? 0) | (1 << (id & 7));
   }
   return bitmap;
