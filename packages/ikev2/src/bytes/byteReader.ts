@@ -37,7 +37,9 @@ export class ByteReader {
   }
 
   uint24(field: string): number {
-    return this.uint8(field) * 0x10000 + this.uint16(field);
+    const at = this.#take(3, field);
+    const octets = this.#octets;
+    return ((octets[at] ?? 0) << 16) | ((octets[at + 1] ?? 0) << 8) | (octets[at + 2] ?? 0);
   }
 
   uint32(field: string): number {

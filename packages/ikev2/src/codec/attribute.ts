@@ -39,10 +39,8 @@ export function decodeAttributes(reader: ByteReader): TransformAttribute[] {
 }
 
 export function encodeAttributes(writer: ByteWriter, attributes: readonly TransformAttribute[]): void {
+  requireEncodable(attributes);
   for (const attribute of attributes) {
-    if (attribute.type >= AF_TYPE_VALUE) {
-      throw new UsageError("outOfRange", `Attribute Type ${attribute.type} does not fit 15 bits`);
-    }
     if (attribute.kind === "TV") {
       writer.uint16(attribute.type + AF_TYPE_VALUE);
       writer.uint16(attribute.value);
@@ -50,6 +48,21 @@ export function encodeAttributes(writer: ByteWriter, attributes: readonly Transf
       writer.uint16(attribute.type);
       writer.uint16(attribute.data.length);
       writer.bytes(attribute.data);
+    }
+  }
+}
+
+function requireEncodable(attributes: readonly TransformAttribute[]): void {
+  if (attributes.length > MAXIMUM_ATTRIBUTES) {
+    throw new UsageError("tooMany", `a transform has at most ${MAXIMUM_ATTRIBUTES} attributes`);
+  }
+  const types = new Set(attributes.map((attribute) => attribute.type));
+  if (types.size !== attributes.length) {
+    throw new UsageError("badAttribute", "a transform has one attribute of a type");
+  }
+  for (const { kind, type } of attributes) {
+    if (type >= AF_TYPE_VALUE || (kind === "TLV" && type === TransformAttributeType.KEY_LENGTH)) {
+      throw new UsageError("badAttribute", `Attribute Type ${type} in ${kind} form`);
     }
   }
 }

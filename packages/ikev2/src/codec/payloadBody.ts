@@ -1,6 +1,7 @@
 import { assertNever } from "../bytes/assertNever.ts";
 import type { ByteReader } from "../bytes/byteReader.ts";
 import type { ByteWriter } from "../bytes/byteWriter.ts";
+import { UsageError } from "../bytes/errors.ts";
 import { PayloadType } from "../registry/payloadType.ts";
 import { decodeAuth, encodeAuth } from "./authPayload.ts";
 import { decodeCert, encodeCert } from "./certPayload.ts";
@@ -115,11 +116,21 @@ export function encodeBody(writer: ByteWriter, payload: Payload): void {
     case "V":
     case "CP":
     case "EAP":
+      writer.bytes(payload.data);
+      return;
     case "Unknown":
+      requireUnknown(payload.payloadType);
       writer.bytes(payload.data);
       return;
     default:
       assertNever(payload);
+  }
+}
+
+/** No known payload in disguise, and none that must end the chain: it would not decode to what was encoded. */
+function requireUnknown(payloadType: number): void {
+  if (payloadType === PayloadType.NONE || payloadType === PayloadType.SKF || subsections.has(payloadType)) {
+    throw new UsageError("badPayloadType", `payload type ${payloadType} is not an unknown one`);
   }
 }
 

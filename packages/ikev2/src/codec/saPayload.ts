@@ -46,7 +46,11 @@ export function encodeSa(writer: ByteWriter, payload: SaPayload): void {
   if (payload.proposals.length === 0 || payload.proposals.length > MAXIMUM_PROPOSALS) {
     throw new UsageError("badProposal", `an SA payload has 1 to ${MAXIMUM_PROPOSALS} proposals`);
   }
+  const [first] = payload.proposals;
   payload.proposals.forEach((proposal, index) => {
+    if (proposal.number !== (first?.number ?? 0) + index) {
+      throw new UsageError("badProposal", "proposals are numbered in a row");
+    }
     encodeProposal(writer, proposal, index < payload.proposals.length - 1);
   });
 }
