@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
-import { nodeCryptoProvider } from "../../node/nodeCryptoProvider.ts";
+import { NodeCryptoProvider } from "../../node/nodeCryptoProvider.ts";
 import { loadSigningKey } from "../../node/signingKey.ts";
 import { concat } from "../../src/bytes/bytes.ts";
 import { hex, unhex } from "../../src/bytes/hex.ts";
@@ -20,7 +20,7 @@ import type { SignatureAlgorithm, SigningKey } from "../../src/crypto/provider.t
 import { algorithmIdentifierOf } from "../../src/crypto/signature.ts";
 import { suites } from "./suites.ts";
 
-const crypto = nodeCryptoProvider();
+const crypto = new NodeCryptoProvider();
 const { prf } = suites.aesGcm128;
 const psk = new Secret(Uint8Array.from({ length: 32 }, (_, n) => n * 7));
 const octets = utf8Encode("InitiatorSignedOctets");

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { nodeCryptoProvider } from "../../node/nodeCryptoProvider.ts";
+import { NodeCryptoProvider } from "../../node/nodeCryptoProvider.ts";
 import { CookieSecrets, type CookieSubject } from "../../src/crypto/cookie.ts";
 
-const crypto = nodeCryptoProvider();
+const crypto = new NodeCryptoProvider();
 const subject: CookieSubject = { ni: new Uint8Array(32).fill(1), address: "10.0.0.2", spiI: 5n };
 
 test("a cookie comes back from the same nonce, address and SPI only (RFC 7296 section 2.6)", () => {

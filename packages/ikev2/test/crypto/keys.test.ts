@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { nodeCryptoProvider } from "../../node/nodeCryptoProvider.ts";
+import { NodeCryptoProvider } from "../../node/nodeCryptoProvider.ts";
 import { concat } from "../../src/bytes/bytes.ts";
 import { UsageError } from "../../src/bytes/errors.ts";
 import { hex, unhex } from "../../src/bytes/hex.ts";
@@ -38,7 +38,7 @@ interface Vectors {
 }
 
 const vectors = JSON.parse(readFileSync(new URL("../vectors/ikev2-kdf-cavp.json", import.meta.url), "utf8")) as Vectors;
-const crypto = nodeCryptoProvider();
+const crypto = new NodeCryptoProvider();
 
 function prfNamed(name: keyof typeof PseudorandomFunction): Prf {
   const prf = prfOf(PseudorandomFunction[name]);

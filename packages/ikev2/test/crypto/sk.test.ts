@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import fc from "fast-check";
-import { nodeCryptoProvider } from "../../node/nodeCryptoProvider.ts";
+import { NodeCryptoProvider } from "../../node/nodeCryptoProvider.ts";
 import { concat } from "../../src/bytes/bytes.ts";
 import { UsageError } from "../../src/bytes/errors.ts";
 import { hex, unhex } from "../../src/bytes/hex.ts";
@@ -14,7 +14,7 @@ import { protect, unprotect } from "../../src/crypto/sk.ts";
 import type { CipherSuite } from "../../src/crypto/suite.ts";
 import { suites } from "./suites.ts";
 
-const crypto = nodeCryptoProvider();
+const crypto = new NodeCryptoProvider();
 const header: IkeHeader = {
   initiatorSpi: 0x1122334455667788n,
   responderSpi: 0x99aabbccddeeff00n,
