@@ -1,0 +1,251 @@
+import { type DriverContext, delay } from "../context.ts";
+import { messageOf, printable, timeOfDay } from "../text.ts";
+import { type ConfigFile, ConfigFiles, type FileState, UnreadableConfig } from "./configFiles.ts";
+import { BirdUnreachable, type Conversation, converse } from "./controlSocket.ts";
+import { lastText, type Reply } from "./replies.ts";
+import { type BirdStatus, parseConfigureStatus, parseStatus, TIME_FORMAT_COMMAND } from "./status.ts";
+
+/** What became of a request to make BIRD read its configuration again. */
+export type Activation =
+  | { readonly kind: "activated" }
+  /** Not now: somebody else's work would be activated too, BIRD is down, or it is too early. */
+  | { readonly kind: "pending"; readonly reason: string }
+  /** Not before somebody changes something in the set-up. */
+  | { readonly kind: "refused"; readonly reason: string };
+
+export interface ActivatorOptions {
+  readonly config: string;
+  readonly intervalMilliseconds: number;
+}
+
+/** Requests that come within this time share one `configure`. */
+const GATHER_MILLISECONDS = 50;
+/** A shorter wait for the next `configure` is waited; a longer one is answered with "pending", and done all the same. */
+const PATIENCE_MILLISECONDS = 5_000;
+/** BIRD stalls while it reads: 30 MB take seconds. */
+const CONFIGURE_TIMEOUT_MILLISECONDS = 300_000;
+const BUSY_POLL_MILLISECONDS = 200;
+const BUSY_POLLS = 150;
+
+/**
+ * Makes one BIRD read its configuration: one `configure` for all that is due, not oftener than the interval, and never
+ * while it would activate what somebody else has written, or cancel an undo that somebody has scheduled.
+ */
+export class Activator {
+  readonly #context: DriverContext;
+  readonly #control: string;
+  #options: ActivatorOptions = { config: "/etc/bird/bird.conf", intervalMilliseconds: 60_000 };
+  readonly #files = new ConfigFiles();
+  #batch: Promise<Activation> | undefined;
+  #running: Promise<Activation> | undefined;
+  #isUrgent = false;
+  #scheduled: { cancel(): void } | undefined;
+  #writers = 0;
+  #lastConfigureAt = Number.NEGATIVE_INFINITY;
+  #snapshot: { readonly loadedAt: number; readonly files: readonly ConfigFile[] } | undefined;
+  #readMilliseconds = 1_000;
+
+  constructor(context: DriverContext, control: string) {
+    this.#context = context;
+    this.#control = control;
+  }
+
+  adjust(options: ActivatorOptions): void {
+    this.#options = options;
+  }
+
+  /** Runs `write`; a `configure` that is about to begin waits for it. */
+  async writing<T>(write: () => Promise<T>): Promise<T> {
+    this.#writers++;
+    try {
+      return await write();
+    } finally {
+      this.#writers--;
+    }
+  }
+
+  /** `isUrgent`: a revocation or its repair; the interval does not count. */
+  activate(isUrgent = false): Promise<Activation> {
+    this.#isUrgent ||= isUrgent;
+    this.#batch ??= this.#gather();
+    return this.#batch;
+  }
+
+  /** Whether BIRD has read this file as it is. In doubt it has not. */
+  hasRead(file: FileState, status: BirdStatus): boolean {
+    if (this.#snapshot?.loadedAt === status.lastReconfigurationAt) return this.wasIncluded(file);
+    // BIRD notes the time when it has read everything, which may be long after it read this file
+    return file.changedAt + this.#readMilliseconds < status.lastReconfigurationAt;
+  }
+
+  /** Whether the file was part of BIRD's configuration at the last `configure` of karp. */
+  wasIncluded(file: FileState): boolean {
+    return this.#snapshot?.files.some(({ fingerprint }) => fingerprint === file.fingerprint) === true;
+  }
+
+  close(): void {
+    this.#scheduled?.cancel();
+  }
+
+  async #gather(): Promise<Activation> {
+    const { clock } = this.#context;
+    await delay(clock, GATHER_MILLISECONDS);
+    while (this.#writers > 0 || this.#running !== undefined) {
+      await (this.#running ?? delay(clock, GATHER_MILLISECONDS));
+    }
+    const wait = this.#isUrgent ? 0 : this.#lastConfigureAt + this.#options.intervalMilliseconds - clock.now();
+    if (wait > 0 && wait <= PATIENCE_MILLISECONDS) {
+      await delay(clock, wait);
+      return this.#gather();
+    }
+    // Whoever comes from now on may write after BIRD has read: that is the next batch
+    this.#batch = undefined;
+    this.#isUrgent = false;
+    if (wait > 0) return this.#schedule(wait);
+    this.#running = this.#run().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  #schedule(wait: number): Activation {
+    const { clock, log } = this.#context;
+    this.#scheduled ??= clock.after(wait, () => {
+      this.#scheduled = undefined;
+      void this.activate().then((done) => {
+        if (done.kind !== "activated") log("warning", `bird: ${done.reason}`);
+      });
+    });
+    const seconds = this.#options.intervalMilliseconds / 1000;
+    const reason = `written; BIRD reads it at ${timeOfDay(clock.now() + wait)} (at most one configure in ${seconds} s)`;
+    return { kind: "pending", reason };
+  }
+
+  async #run(): Promise<Activation> {
+    try {
+      return await converse(this.#control, this.#context.clock, (bird) => this.#configure(bird));
+    } catch (error) {
+      if (error instanceof UnreadableConfig) return { kind: "refused", reason: error.message };
+      if (error instanceof BirdUnreachable && error.isForbidden) return { kind: "refused", reason: error.message };
+      return { kind: "pending", reason: messageOf(error) };
+    }
+  }
+
+  async #configure(bird: Conversation): Promise<Activation> {
+    await bird.ask(TIME_FORMAT_COMMAND);
+    const files = await this.#files.collect(this.#options.config);
+    const heldBack = await this.#heldBack(bird, files);
+    if (heldBack !== undefined) return heldBack;
+    const checked = await this.#check(bird);
+    if (checked !== undefined) return checked;
+    // `configure check` takes as long as reading does: look once more whether somebody has begun to edit
+    const again = await this.#files.collect(this.#options.config);
+    const touched = again.find((file) => !file.isOurs && !files.some((known) => isSameFile(known, file)));
+    if (touched !== undefined) return pendingEdit(touched);
+    this.#lastConfigureAt = this.#context.clock.now();
+    const reply = await bird.ask("configure", CONFIGURE_TIMEOUT_MILLISECONDS);
+    const failure = configureFailure(reply);
+    if (failure !== undefined) return failure;
+    return this.#settled(bird, again);
+  }
+
+  /** Why nothing may be activated now. */
+  async #heldBack(bird: Conversation, files: readonly ConfigFile[]): Promise<Activation | undefined> {
+    const status = parseStatus(await bird.ask("show status"));
+    const configure = parseConfigureStatus(await bird.ask("configure status"));
+    if (status === undefined || configure === undefined) {
+      return { kind: "refused", reason: "BIRD's answer to `show status` or `configure status` is not understood" };
+    }
+    if (configure.undoInSeconds !== undefined) {
+      const when = Number.isFinite(configure.undoInSeconds) ? ` in ${Math.round(configure.undoInSeconds)} s` : "";
+      const reason = `held back: BIRD undoes its last configure${when} unless somebody runs birdc configure confirm`;
+      return { kind: "pending", reason };
+    }
+    if (configure.isBusy || status.state !== "running") {
+      const what = status.state === "shuttingDown" ? "shutting down" : "in the middle of a reconfiguration";
+      return { kind: "pending", reason: `held back: BIRD is ${what}` };
+    }
+    return this.#editedSince(status, files);
+  }
+
+  #editedSince(status: BirdStatus, files: readonly ConfigFile[]): Activation | undefined {
+    const theirs = files.filter(({ isOurs }) => !isOurs);
+    if (theirs.length === 0) {
+      return {
+        kind: "refused",
+        reason: `there is no ${this.#options.config}: say in \`config\` which file BIRD reads`,
+      };
+    }
+    const edited = theirs.find(({ changedAt }) => changedAt > status.lastReconfigurationAt);
+    if (edited !== undefined) return pendingEdit(edited);
+    if (this.#snapshot?.loadedAt !== status.lastReconfigurationAt) return undefined;
+    // The last configure was ours: we know exactly what BIRD has read
+    const known = this.#snapshot.files.filter(({ isOurs }) => !isOurs);
+    const changed = theirs.find((file) => !known.some((one) => isSameFile(one, file)));
+    if (changed !== undefined) return pendingEdit(changed);
+    const gone = known.find(({ path }) => !theirs.some((file) => file.path === path));
+    return gone && { kind: "pending", reason: `held back: ${gone.path} removed, not applied; run birdc configure` };
+  }
+
+  async #check(bird: Conversation): Promise<Activation | undefined> {
+    const startedAt = this.#context.clock.now();
+    const reply = await bird.ask("configure check", CONFIGURE_TIMEOUT_MILLISECONDS);
+    this.#readMilliseconds = Math.max(100, 2 * (this.#context.clock.now() - startedAt));
+    const read = mainConfigOf(reply);
+    if (read?.startsWith("/") && read !== this.#options.config) {
+      const reason = `BIRD reads ${printable(read)}, not ${this.#options.config}: say so in \`config\``;
+      return { kind: "refused", reason };
+    }
+    return reply.code === 20 ? undefined : configureFailure(reply);
+  }
+
+  /** Waits until no protocol is restarting any more, and remembers what BIRD has read. */
+  async #settled(bird: Conversation, files: readonly ConfigFile[]): Promise<Activation> {
+    for (let poll = 0; poll < BUSY_POLLS; poll++) {
+      const configure = parseConfigureStatus(await bird.ask("configure status"));
+      if (configure?.isBusy === false) break;
+      await delay(this.#context.clock, BUSY_POLL_MILLISECONDS);
+    }
+    const status = parseStatus(await bird.ask("show status"));
+    if (status === undefined) return { kind: "pending", reason: "BIRD does not say whether it has reconfigured" };
+    this.#snapshot = { loadedAt: status.lastReconfigurationAt, files };
+    return { kind: "activated" };
+  }
+}
+
+/** "Reading configuration from FILE" */
+export function mainConfigOf(reply: Reply): string | undefined {
+  const line = reply.lines.find(({ code }) => code === 2)?.text;
+  return /^Reading configuration from (.+)$/.exec(line ?? "")?.[1];
+}
+
+/** Reply codes of `configure` and `configure check`; undefined: accepted. */
+function configureFailure(reply: Reply): Activation | undefined {
+  switch (reply.code) {
+    case 3: // Reconfigured
+    case 4: // Reconfiguration in progress
+    case 5: // Already in progress, queued
+      return undefined;
+    case 6:
+      return { kind: "pending", reason: "held back: BIRD is shutting down" };
+    case 16:
+    case 8007:
+      return {
+        kind: "refused",
+        reason: "this control socket of BIRD is restricted: karp needs one that may configure",
+      };
+    case 8002:
+      return { kind: "pending", reason: `held back: BIRD's configuration has an error: ${lastText(reply)}` };
+    default:
+      return { kind: "pending", reason: `BIRD answers ${reply.code} ${lastText(reply)}` };
+  }
+}
+
+function pendingEdit(file: ConfigFile): Activation {
+  const reason = `held back: ${file.path} edited ${timeOfDay(file.changedAt)}, not applied; run birdc configure`;
+  return { kind: "pending", reason };
+}
+
+function isSameFile(a: ConfigFile, b: ConfigFile): boolean {
+  return a.path === b.path && a.fingerprint === b.fingerprint;
+}

@@ -1,0 +1,114 @@
+import { stat } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { DriverFinding } from "../../ports/routingDriver.ts";
+import { errnoOf, messageOf, printable } from "../text.ts";
+import { mainConfigOf } from "./activator.ts";
+import { type BirdSession, notIncluded } from "./applyKeys.ts";
+import { findProtocol } from "./configScan.ts";
+import { converse } from "./controlSocket.ts";
+import { fileAccess } from "./fileGroup.ts";
+import { birdAlgorithm } from "./includeFile.ts";
+import { readInclude } from "./includeStore.ts";
+import { lookAt, obstacle } from "./look.ts";
+import { lastText } from "./replies.ts";
+
+/** Everything about the set-up of one session that can be seen without changing anything. */
+export async function examineSession(bird: BirdSession): Promise<readonly DriverFinding[]> {
+  const checks = [checkWishes, checkBird, checkBlock, checkInclude, checkMainConfig];
+  const found: DriverFinding[] = [];
+  for (const check of checks) found.push(...(await check(bird).catch((failure) => [error(messageOf(failure))])));
+  if (found.every(({ severity }) => severity !== "error")) {
+    found.push({ severity: "ok", text: `BIRD protocol ${bird.settings.protocolName} is ready for karp` });
+  }
+  return found;
+}
+
+/** Algorithms and options that BIRD and this kernel can do. */
+async function checkWishes({ session, context }: BirdSession): Promise<readonly DriverFinding[]> {
+  const found: DriverFinding[] = [];
+  const usable = session.algorithms.filter((algorithm) => birdAlgorithm(algorithm) !== undefined);
+  if (usable.length < session.algorithms.length) {
+    const text = "BIRD cuts HMAC-SHA-256 to 96 bits: take hmac-sha-256-128 out of the session's algorithms";
+    found.push(error(text));
+  }
+  if (session.tcpOptions.includes("omitted")) {
+    found.push(error("BIRD always covers the TCP options: set tcp-options to covered"));
+  }
+  const kernel = await context.kernelAlgorithms?.();
+  if (kernel?.size === 0)
+    return [...found, error("this kernel has no TCP-AO: Linux 6.7 or newer with CONFIG_TCP_AO is needed")];
+  const missing = kernel === undefined ? [] : usable.filter((algorithm) => !kernel.has(algorithm));
+  return [...found, ...missing.map((algorithm) => error(`this kernel has no TCP-AO with ${algorithm}`))];
+}
+
+async function checkBird({ settings, context, session }: BirdSession): Promise<readonly DriverFinding[]> {
+  const look = await lookAt(settings, context.clock);
+  const hindrance = obstacle(look, session, settings);
+  return hindrance === undefined ? [] : [error(hindrance)];
+}
+
+async function checkBlock(bird: BirdSession): Promise<readonly DriverFinding[]> {
+  const { settings } = bird;
+  const block = await findProtocol(settings.config, settings.protocolName, settings.include);
+  if (block === undefined) {
+    return [error(`there is no \`protocol bgp ${settings.protocolName}\` in ${settings.config} and what it includes`)];
+  }
+  const where = `${block.file} line ${block.line}`;
+  const found: DriverFinding[] = [];
+  if (block.isDynamic)
+    found.push(error(`${where}: BIRD has no TCP-AO on a neighbor range; give this peer its own block`));
+  if (!block.includesOurs) found.push(error(`${where}: ${notIncluded(bird)} (on a line of its own)`));
+  for (const word of block.ownAuthentication) {
+    found.push(error(`${where}: \`${word}\` in the block collides with karp's include file; take it out`));
+  }
+  return found;
+}
+
+async function checkInclude({ settings }: BirdSession): Promise<readonly DriverFinding[]> {
+  const { include } = settings;
+  const access = await fileAccess(settings.group);
+  const found: DriverFinding[] = access.ok ? [] : [error(access.reason)];
+  if (/^\/(run|tmp|dev\/shm|var\/run|var\/tmp)\//.test(include)) {
+    found.push(
+      error(`${include} does not survive a reboot, and BIRD does not start without it: keep it in /var/lib/karp`),
+    );
+  }
+  const status = await stat(include).catch((failure: unknown) => errnoOf(failure) ?? "unknown error");
+  if (status === "ENOENT") {
+    return [
+      ...found,
+      error(`${include} is missing and BIRD refuses to start without it: run karp init, or create it empty`),
+    ];
+  }
+  if (typeof status === "string")
+    return [...found, error(`cannot look at ${include} (${status}) in ${dirname(include)}`)];
+  if ((status.mode & 0o007) !== 0) {
+    found.push(error(`${include} can be read by everybody: chmod 0640 ${include}`));
+  }
+  if (access.ok && access.gid !== undefined && status.gid !== access.gid) {
+    found.push({
+      severity: "warning",
+      text: `${include} has another group than BIRD's: chgrp ${settings.group ?? "bird"} ${include}`,
+    });
+  }
+  await readInclude(include);
+  return found;
+}
+
+/** Which file BIRD reads, and whether it would take it as it stands. */
+async function checkMainConfig({ settings, context }: BirdSession): Promise<readonly DriverFinding[]> {
+  const reply = await converse(settings.control, context.clock, (bird) => bird.ask("configure check", 300_000));
+  const read = mainConfigOf(reply);
+  if (reply.code === 8007 || reply.code === 16) {
+    return [error(`${settings.control} is restricted: karp needs a control socket that may configure`)];
+  }
+  if (read !== undefined && read !== settings.config) {
+    return [error(`BIRD reads ${printable(read)}, not ${settings.config}: say so in \`config\``)];
+  }
+  if (reply.code === 20) return [];
+  return [{ severity: "warning", text: `BIRD would not take its configuration as it stands: ${lastText(reply)}` }];
+}
+
+function error(text: string): DriverFinding {
+  return { severity: "error", text };
+}

@@ -1,0 +1,102 @@
+import type { Reply } from "./replies.ts";
+
+/** What `show protocols all "NAME"` tells of one BGP protocol. Absent is not zero. */
+export interface ProtocolDetails {
+  readonly name: string;
+  /** "BGP", "Static" and so on. */
+  readonly kind: string;
+  /** "up", "start", "down" and so on. */
+  readonly state: string;
+  /** Milliseconds since 1970 of the last change of state. */
+  readonly since?: number;
+  /** The last column: "Established", "Error: Authentication failed". */
+  readonly info: string;
+  readonly bgpState?: string;
+  readonly neighborAddress?: string;
+  readonly neighborRange?: string;
+  readonly tcpAo?: TcpAoDetails;
+}
+
+/** Of the established connection. */
+export interface TcpAoDetails {
+  /** SendID of current_key. */
+  readonly currentSendId?: number;
+  /** RecvID of rnext_key. */
+  readonly rnextRecvId?: number;
+  readonly goodPackets?: number;
+  readonly badPackets?: number;
+}
+
+export function isEstablished(details: ProtocolDetails): boolean {
+  return details.state === "up" && details.bgpState === "Established";
+}
+
+/** BIRD took the keys off, or never got them into the kernel. It does not try again by itself. */
+export function hasAuthenticationFailed(details: ProtocolDetails): boolean {
+  return details.state === "down" && /Authentication failed/.test(details.info);
+}
+
+const PROTOCOL_LINE = /^(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s+(\d+\.\d+)\s*(.*)$/;
+
+/** Undefined when BIRD has no such protocol, or the reply is something else. */
+export function parseProtocolDetails(reply: Reply, name: string): ProtocolDetails | undefined {
+  const start = reply.lines.findIndex(({ code, text }) => code === 1002 && PROTOCOL_LINE.exec(text)?.[1] === name);
+  const columns = PROTOCOL_LINE.exec(reply.lines[start]?.text ?? "");
+  if (columns === null) return undefined;
+  const details = detailLines(reply, start + 1);
+  const bgpState = field(details, "BGP state");
+  const neighborAddress = field(details, "Neighbor address")?.replace(/ onlink$/, "");
+  const neighborRange = field(details, "Neighbor range");
+  const tcpAo = tcpAoDetails(details);
+  return {
+    name,
+    kind: columns[2] ?? "",
+    state: columns[4] ?? "",
+    since: Number(columns[5]) * 1000,
+    info: (columns[6] ?? "").trim(),
+    ...(bgpState !== undefined && { bgpState }),
+    ...(neighborAddress !== undefined && { neighborAddress }),
+    ...(neighborRange !== undefined && { neighborRange }),
+    ...(tcpAo && { tcpAo }),
+  };
+}
+
+/** The lines of one protocol, without those of its channels. */
+function detailLines(reply: Reply, start: number): readonly string[] {
+  const rest = reply.lines.slice(start);
+  const end = rest.findIndex(({ code, text }) => code !== 1006 || text === "" || /^ {2}Channel /.test(text));
+  return (end === -1 ? rest : rest.slice(0, end)).map(({ text }) => text);
+}
+
+function field(lines: readonly string[], label: string): string | undefined {
+  const line = lines.find((text) => text.trimStart().startsWith(`${label}:`));
+  return line?.slice(line.indexOf(":") + 1).trim();
+}
+
+function tcpAoDetails(lines: readonly string[]): TcpAoDetails | undefined {
+  const start = lines.findIndex((text) => text.trim() === "TCP-AO:");
+  if (start === -1) return undefined;
+  const block = lines.slice(start + 1, start + 5);
+  const currentSendId = keyId(field(block, "Current key"));
+  const rnextRecvId = keyId(field(block, "RNext key"));
+  const goodPackets = counter(field(block, "Good packets"));
+  const badPackets = counter(field(block, "Bad packets"));
+  return {
+    ...(currentSendId !== undefined && { currentSendId }),
+    ...(rnextRecvId !== undefined && { rnextRecvId }),
+    ...(goodPackets !== undefined && { goodPackets }),
+    ...(badPackets !== undefined && { badPackets }),
+  };
+}
+
+/** BIRD prints -1 where the kernel names no key. */
+function keyId(text: string | undefined): number | undefined {
+  const value = counter(text);
+  return value !== undefined && value <= 255 ? value : undefined;
+}
+
+function counter(text: string | undefined): number | undefined {
+  if (text === undefined || !/^\d+$/.test(text)) return undefined;
+  const value = Number(text);
+  return Number.isSafeInteger(value) ? value : undefined;
+}

@@ -1,0 +1,29 @@
+import type { DriverKey } from "../ports/routingDriver.ts";
+
+/** What is wrong with a set of keys for any driver, or nothing. Two keys of one session never share an ID (RFC 5925 section 3.1). */
+export function keySetFault(keys: readonly DriverKey[]): string | undefined {
+  for (const side of ["sendId", "recvId"] as const) {
+    const seen = new Set<number>();
+    for (const key of keys) {
+      const id = key[side];
+      if (!Number.isInteger(id) || id < 0 || id > 255) return `${side} ${id} of ${key.adminKeyName} is not in 0-255`;
+      if (seen.has(id)) return `two keys have ${side === "sendId" ? "SendID" : "RecvID"} ${id}`;
+      seen.add(id);
+    }
+  }
+  if (keys.filter(({ use }) => use === "preferred").length > 1) return "two keys are preferred at once";
+  return undefined;
+}
+
+/** Whether both name the same MKT: same IDs, algorithm and octets. What is preferred does not matter. */
+export function isSameMkt(a: MktParts, b: MktParts): boolean {
+  if (a.sendId !== b.sendId || a.recvId !== b.recvId || a.algorithm !== b.algorithm) return false;
+  return a.masterKey.expose((one) => b.masterKey.expose((other) => Buffer.from(one).equals(other)));
+}
+
+export type MktParts = Pick<DriverKey, "sendId" | "recvId" | "algorithm" | "masterKey">;
+
+/** "11/12": SendID and RecvID, as BIRD prints them. */
+export function idsOf(key: Pick<DriverKey, "sendId" | "recvId">): string {
+  return `${key.sendId}/${key.recvId}`;
+}
