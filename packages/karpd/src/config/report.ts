@@ -13,6 +13,7 @@ export class Report {
   readonly #file: string;
   readonly #text: string;
   readonly #problems: ConfigProblem[] = [];
+  readonly #errorPaths: Path[] = [];
   #tree: Tree | undefined;
 
   constructor(file: string, text: string) {
@@ -59,12 +60,11 @@ export class Report {
 
   /** True when something at or below `path` is wrong: what depends on it need not be looked at. */
   hasErrorUnder(path: Path): boolean {
-    const name = path.join(".");
-    const isUnder = (at: string): boolean => name === "" || at === name || at.startsWith(`${name}.`);
-    return this.#problems.some((problem) => problem.severity === "error" && isUnder(problem.path));
+    return this.#errorPaths.some((at) => path.every((step, index) => String(at[index]) === String(step)));
   }
 
   #push(code: string, span: Span, path: Path, what: string, advice: string, severity: "error" | "warning"): void {
+    if (severity === "error") this.#errorPaths.push(path);
     const { line, column, excerpt } = this.#position(span.start);
     // A value over several lines is underlined on its first.
     const length = Math.max(1, Math.min(span.end - span.start, excerpt.length - column + 1));

@@ -1,0 +1,64 @@
+import type { UdpAddress } from "@karp/ikev2";
+import type { Report } from "./report.ts";
+import type { FileWords } from "./schema.ts";
+import type { SessionLayers } from "./sessions.ts";
+import { ikePort, type Listen, parseHost, parseListen } from "./words.ts";
+
+/** Where to listen, and from which of these addresses each peer is talked to. */
+export class ListenPlan {
+  readonly #places: readonly Listen[];
+  readonly #report: Report;
+  readonly #used = new Map<string, UdpAddress>();
+
+  constructor(file: FileWords, report: Report) {
+    const texts = file.listen === undefined ? [String(ikePort)] : [file.listen].flat();
+    this.#places = texts.flatMap((text) => {
+      const place = parseListen(text);
+      return place.ok ? [place.value] : [];
+    });
+    this.#report = report;
+    this.#refuseRepeated(texts.length);
+  }
+
+  /** All sockets to open: the addresses named, and those of the sessions. */
+  get addresses(): readonly UdpAddress[] {
+    const named = this.#places.flatMap(({ address, port }) => (address === undefined ? [] : [{ address, port }]));
+    const all = new Map([...named, ...this.#used.values()].map((place) => [`${place.address} ${place.port}`, place]));
+    return [...all.values()];
+  }
+
+  /** The session's `local`, or else the only place of its family; undefined when the report has been told. */
+  localFor(layers: SessionLayers): UdpAddress | undefined {
+    const local = parseHost(layers.session.local);
+    if (!local.ok) return undefined;
+    const place = this.#placeFor(local.value);
+    if (place === undefined) {
+      const what = `karp does not listen on ${local.value}, the session's \`local\``;
+      this.#report.add("notListening", ["listen"], what, `add ${local.value} to \`listen\``);
+      return undefined;
+    }
+    this.#used.set(`${place.address} ${place.port}`, place);
+    return place;
+  }
+
+  #placeFor(local: string): UdpAddress | undefined {
+    const exact = this.#places.find(({ address }) => address === local);
+    if (exact !== undefined) return { address: local, port: exact.port };
+    const anywhere = this.#places.find(({ address }) => address === undefined);
+    if (anywhere !== undefined) return { address: local, port: anywhere.port };
+    const family = this.#places.filter(({ address }) => address?.includes(":") === local.includes(":"));
+    const [only] = family;
+    return family.length === 1 && only?.address !== undefined ? { address: only.address, port: only.port } : undefined;
+  }
+
+  #refuseRepeated(count: number): void {
+    const seen = new Set<string>();
+    for (const [index, { address = "each session's `local`", port }] of this.#places.entries()) {
+      const key = `${address} ${port}`;
+      const path = count === 1 ? ["listen"] : ["listen", index];
+      if (seen.has(key))
+        this.#report.add("duplicateValue", path, `port ${port} of ${address} stands here twice`, "keep one of the two");
+      seen.add(key);
+    }
+  }
+}

@@ -1,0 +1,185 @@
+import type { Identity } from "@karp/ikev2";
+import type { TSchema } from "typebox";
+import type { SessionConfiguration } from "../core/configuration.ts";
+import { checkRest } from "./checkTree.ts";
+import { nearest } from "./didYouMean.ts";
+import { equalIdentities, formatIdentity } from "./library.ts";
+import type { Report } from "./report.ts";
+import { rolloverOf } from "./rollover.ts";
+import { type FileWords, protocolPorts, type SessionWords, type SharedWords } from "./schema.ts";
+import type { DriverSchemas } from "./settings.ts";
+import type { Path } from "./tree.ts";
+import { parseHost, parseKeyIds, parseName } from "./words.ts";
+
+/** The words of one session with those of `defaults:` behind them. */
+export class SessionLayers {
+  readonly name: string;
+  readonly session: SessionWords;
+  readonly #defaults: SharedWords;
+
+  /** True when some of the session's words were left out for errors: what is missing then is no news. */
+  readonly hasErrors: boolean;
+
+  constructor(name: string, file: FileWords, report: Report) {
+    this.name = name;
+    const path = ["sessions", name];
+    const usable = Object.entries(file.sessions[name] ?? {}).filter(([word]) => !report.hasErrorUnder([...path, word]));
+    this.session = { local: "", remote: "", peer: "", ...Object.fromEntries(usable) };
+    this.hasErrors = report.hasErrorUnder(path);
+    this.#defaults = file.defaults ?? {};
+  }
+
+  get path(): Path {
+    return ["sessions", this.name];
+  }
+
+  pick<W extends keyof SharedWords>(word: W): SharedWords[W] | undefined {
+    return this.session[word] ?? this.#defaults[word];
+  }
+
+  /** Where the value that counts stands. */
+  pathOf(word: string): Path {
+    const isDefault = Reflect.get(this.session, word) === undefined && Reflect.get(this.#defaults, word) !== undefined;
+    return isDefault ? ["defaults", word] : [...this.path, word];
+  }
+
+  /** A driver's words, those of the session first. */
+  driverSettings(driver: string): Readonly<Record<string, unknown>> {
+    return { ...objectOf(this.#defaults, driver), ...objectOf(this.session, driver) };
+  }
+}
+
+export interface SessionContext {
+  readonly drivers: DriverSchemas;
+  /** Undefined when `router` does not read. */
+  readonly router: Identity | undefined;
+  readonly report: Report;
+}
+
+/** The session as the cores take it; undefined when something is wrong with it (and said). */
+export function sessionOf(
+  layers: SessionLayers,
+  file: FileWords,
+  context: SessionContext,
+): SessionConfiguration | undefined {
+  const { report } = context;
+  const driver = driverOf(layers, context.drivers, report);
+  const { session } = layers;
+  const [local, remote, peer] = [parseHost(session.local), parseHost(session.remote), parseName(session.peer)];
+  if (local.ok && remote.ok) checkAddresses(layers, local.value, remote.value, report);
+  if (peer.ok) refuseOwnIdentity(layers, peer.value, context);
+  const rollover = rolloverOf(
+    [
+      { words: session.rollover, path: [...layers.path, "rollover"] },
+      { words: file.rollover, path: ["rollover"] },
+    ],
+    report,
+  );
+  if (driver === undefined || !local.ok || !remote.ok || !peer.ok) return undefined;
+  const protocol = layers.pick("protocol") ?? "bgp";
+  const vrf = layers.pick("vrf");
+  return {
+    name: layers.name,
+    protocol,
+    port: session.port ?? protocolPorts[protocol] ?? 179,
+    driver,
+    driverSettings: layers.driverSettings(driver),
+    localAddress: local.value,
+    remoteAddress: remote.value,
+    ...(vrf === undefined ? {} : { vrf }),
+    peer: formatIdentity(peer.value),
+    mode: layers.pick("mode") ?? "observe",
+    algorithms: layers.pick("algorithms") ?? ["aes-128-cmac-96", "hmac-sha-1-96"],
+    tcpOptions: layers.pick("tcp-options") ?? ["covered"],
+    pfs: layers.pick("pfs") ?? true,
+    reservedKeyIds: keyIdsOf(layers.pick("reserved-key-ids") ?? []),
+    rollover,
+    onExpiry: layers.pick("on-expiry") ?? "keep-and-alarm",
+  };
+}
+
+function refuseOwnIdentity(layers: SessionLayers, peer: Identity, { router, report }: SessionContext): void {
+  if (router === undefined || !equalIdentities(peer, router)) return;
+  const what = "`peer` is this router's own identity";
+  report.add(
+    "ownIdentity",
+    [...layers.path, "peer"],
+    what,
+    "write the neighbour's name: nobody else may key the session",
+  );
+}
+
+/** The driver's name, when there is such a driver and its words are right. */
+function driverOf(layers: SessionLayers, drivers: DriverSchemas, report: Report): string | undefined {
+  const driver = layers.pick("driver");
+  const known = Object.keys(drivers);
+  if (driver === undefined) {
+    if (layers.hasErrors) return undefined;
+    const advice = `add \`driver: …\`, one of: ${known.join(", ")}`;
+    report.add("missingWord", layers.path, `nothing says which driver keys \`${layers.name}\``, advice, { aim: "key" });
+    return undefined;
+  }
+  const schema = Object.hasOwn(drivers, driver) ? drivers[driver] : undefined;
+  if (schema === undefined) {
+    const meant = nearest(driver, known);
+    const advice = meant === undefined ? `write one of: ${known.join(", ")}` : `did you mean \`${meant}\`?`;
+    report.add("unknownDriver", layers.pathOf("driver"), `there is no driver \`${driver}\``, advice);
+    return undefined;
+  }
+  for (const other of known.filter((name) => name !== driver && Reflect.get(layers.session, name) !== undefined)) {
+    const advice = `write \`driver: ${other}\`, or remove the words of ${other}`;
+    report.add(
+      "otherDriver",
+      [...layers.path, other],
+      `words of the driver ${other}, but the session's driver is ${driver}`,
+      advice,
+      { aim: "key" },
+    );
+  }
+  checkSettings(layers, driver, schema, report);
+  return driver;
+}
+
+function checkSettings(layers: SessionLayers, driver: string, schema: TSchema, report: Report): void {
+  const settings = layers.driverSettings(driver);
+  const required: unknown = Reflect.get(schema, "required");
+  const missing = (Array.isArray(required) ? required.map(String) : []).filter((word) => !(word in settings));
+  for (const word of missing) {
+    const description = String(Reflect.get(Object(Reflect.get(schema, "properties")?.[word]), "description") ?? "");
+    const advice = `add \`${driver}: { ${word}: … }\`. ${description}`.trim();
+    report.add("missingWord", [...layers.path, driver], `the driver ${driver} needs \`${word}\``, advice, {
+      aim: "key",
+    });
+  }
+  if (missing.length === 0) checkRest(settings, schema, [...layers.path, driver], report);
+}
+
+function checkAddresses(layers: SessionLayers, local: string, remote: string, report: Report): void {
+  const at = [...layers.path, "remote"];
+  if (local === remote) {
+    report.add(
+      "sameAddress",
+      at,
+      "`local` and `remote` are the same address",
+      "write the neighbour's address as `remote`",
+    );
+  } else if (local.includes(":") !== remote.includes(":")) {
+    const advice = "write two IPv4 or two IPv6 addresses: a session runs over one of the two";
+    report.add("mixedFamilies", at, "`local` and `remote` are of different families", advice);
+  }
+}
+
+function keyIdsOf(texts: readonly string[]): readonly number[] {
+  const ids = new Set<number>();
+  for (const text of texts) {
+    const range = parseKeyIds(text);
+    if (!range.ok) continue;
+    for (let id = range.value[0]; id <= range.value[1]; id++) ids.add(id);
+  }
+  return [...ids].sort((a, b) => a - b);
+}
+
+function objectOf(words: object, driver: string): object {
+  const block: unknown = Reflect.get(words, driver);
+  return typeof block === "object" && block !== null ? block : {};
+}
