@@ -174,6 +174,10 @@ for (const [what, decode, code, field, offset] of refused) {
   });
 }
 
+test("the longest cookie has 64 octets (RFC 7296 section 2.6)", () => {
+  assert.equal(decodeCookie(encodeCookie(new Uint8Array(64))).length, 64);
+});
+
 test("a reason is cut at a character, at 64 octets", () => {
   const reasonOf = (reason: string) => decodeKeyState(encodeKeyState({ sendId: 1, state: 4, reason })).reason;
   assert.equal(reasonOf("x".repeat(64)), "x".repeat(64));
