@@ -86,7 +86,7 @@ export function requireConsistent(decoded: DecodedHeader, datagramLength: number
   if (decoded.length !== datagramLength) {
     throw reader.refusal("badLength", "HDR Length", `says ${decoded.length} of ${datagramLength} octets`, 24);
   }
-  // The value MUST NOT be zero, RFC 7296 section 3.1. In GSA_REKEY both SPI fields are one (RFC 9838 section 2.4).
+  // The value MUST NOT be zero, RFC 7296 section 3.1. In GSA_REKEY both SPI fields are one (RFC 9838 section 2.4.1).
   if (decoded.header.initiatorSpi === 0n && decoded.header.exchangeType !== ExchangeType.GSA_REKEY) {
     throw reader.refusal("badValue", "HDR IKE SA Initiator's SPI", "is zero", 0);
   }

@@ -98,7 +98,7 @@ test("a higher major version is answered with INVALID_MAJOR_VERSION, a lower one
   );
 });
 
-test("in GSA_REKEY both SPI fields are one SPI, so the first half may be zero (RFC 9838 section 2.4)", () => {
+test("in GSA_REKEY both SPI fields are one SPI, so the first half may be zero (RFC 9838 section 2.4.1)", () => {
   const gsaRekey = unhex(vector.ikeMessage).fill(0, 0, 8).with(18, 41);
   assert.equal(decodeMessage(gsaRekey).header.initiatorSpi, 0n);
 });
