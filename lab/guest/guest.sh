@@ -1,7 +1,6 @@
 # Third stage, in the final root: runs the one scenario, hands its exit code back and switches the machine off.
 . /run/lab/boot.env
 export PATH=/opt/host-node:$PATH LAB_OUT LAB_REPO
-[ -n "$LAB_CLOCK" ] && date -s "@$LAB_CLOCK" >/dev/null
 hostname guest
 ip link set lo up
 output=$(echo $LAB_OUTPUT_DEVICE)

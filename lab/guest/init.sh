@@ -33,4 +33,5 @@ mount --bind /mnt run/lab
 share repo "$LAB_REPO" ro ".$LAB_REPO"
 share out "$LAB_OUT" rw ".$LAB_OUT"
 share node "$LAB_NODE_DIR" ro ./opt/host-node
+if [ "$LAB_TRANSPORT" = 9p ]; then share modules "" ro ./usr/lib/modules; fi
 exec chroot . /bin/bash /run/lab/guest.sh

@@ -85,7 +85,6 @@ function prepare(machine: Machine, job: Job, folders: Omit<Folders, "console">):
     LAB_NODE_DIR: folders.node,
     LAB_SCENARIO: job.scenario,
     LAB_OUTPUT_DEVICE: machine.outputDevice,
-    LAB_CLOCK: machine.transport === "9p" ? String(Math.floor(Date.now() / 1000)) : "",
   };
   const lines = Object.entries(settings).map(([name, value]) => `${name}='${value}'\n`);
   writeFileSync(join(folders.control, "boot.env"), lines.join(""));
@@ -94,7 +93,7 @@ function prepare(machine: Machine, job: Job, folders: Omit<Folders, "console">):
 /** @returns whether the time ran out */
 function boot(command: readonly [string, ...string[]], job: Job, slowness: number, console: string): Promise<boolean> {
   const [program, ...args] = command;
-  const consoleFile = createWriteStream(console);
+  const consoleFile = createWriteStream(console, { flags: "a" }); // qemu appends to it too
   const log = createWriteStream(join(job.out, "guest.log"));
   return new Promise((resolve, reject) => {
     // a group of its own: a guest of user-mode Linux is many processes, and they end together

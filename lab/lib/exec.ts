@@ -9,6 +9,8 @@ export interface ExecOptions {
   readonly cwd?: string;
   readonly input?: string;
   readonly timeoutSeconds?: number;
+  /** Sees stdout as it comes. */
+  readonly onStdout?: (text: string) => void;
 }
 
 export interface ExecResult {
@@ -31,6 +33,7 @@ export function exec(command: readonly string[], options: ExecOptions = {}): Pro
     let stderr = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
       stdout += text;
+      options.onStdout?.(text);
     });
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       stderr += text;
