@@ -45,9 +45,9 @@ function varietyOf(values: Uint8Array, alphabet: number): number {
   return Math.min(1, new Set(values).size / (0.6 * expected));
 }
 
-/** The shortest p with secret[i] = secret[i - p] throughout: the key's length unless something is written repeatedly. */
+/** Octets of what is written at least twice to make the whole key; the key's length when nothing is. */
 function repetitionPeriod(secret: Uint8Array): number {
-  for (let period = 1; period < secret.length; period++) {
+  for (let period = 1; 2 * period <= secret.length; period++) {
     if (secret.subarray(period).every((octet, index) => octet === secret[index])) return period;
   }
   return secret.length;
