@@ -1,0 +1,193 @@
+/** The IKE_AUTH exchange, RFC 7296 section 1.2, RFC 6023: the initiator's half. */
+import { PeerMisbehaved } from "../../bytes/errors.ts";
+import type { NotifyPayload, Payload } from "../../codec/message.ts";
+import { encodePlainNotify } from "../../codec/notifies/notify.ts";
+import { equalIdentities, formatIdentity } from "../../policy/identity.ts";
+import { ExchangeType } from "../../registry/exchangeType.ts";
+import { nameOf } from "../../registry/nameOf.ts";
+import { NotifyType } from "../../registry/notifyType.ts";
+import { failAttempt, reportFailedAttempt } from "../attempt.ts";
+import type { EngineContext } from "../context.ts";
+import { establish } from "../establishment.ts";
+import { sendProtectedRequest } from "../exchange.ts";
+import type { IkeSa } from "../ikeSa.ts";
+import type { ExchangeFailure } from "../machine.ts";
+import { errorNotifyOf, notifyOf, payloadOf } from "../payloads.ts";
+import type { Peer } from "../peers.ts";
+import { closeGracefully } from "../removal.ts";
+import { enqueue } from "../requests.ts";
+import type { AuthSent, Handshake, JudgingResponder } from "../states.ts";
+import { judgePeer, proveIdentity } from "./authentication.ts";
+import { certificateRequest, ownCertificates } from "./certificates.ts";
+import { reportFailureOperation } from "./closeIkeSa.ts";
+import { MktCreation } from "./createMkt.ts";
+
+/** HDR, SK {IDi, [CERT,] [N(INITIAL_CONTACT),] [CERTREQ,] IDr, AUTH, [SAi2, TSi, TSr]}  --> */
+export function sendAuthRequest(
+  engine: EngineContext,
+  sa: IkeSa,
+  peer: Peer,
+  handshake: Handshake,
+  isChildlessPossible: boolean,
+): void {
+  const { config } = peer;
+  const mkt = takeMkt(peer);
+  sa.state = { name: "authSent", handshake, mkt };
+  const auth = proveIdentity(engine, handshake, config, true);
+  if (auth === undefined) {
+    const detail = "the peer knows no signature algorithm of our key";
+    failAttempt(engine, sa, { reason: "authenticationFailed", detail });
+    return;
+  }
+  // RFC 6023 section 3: MUST NOT be sent unless the responder said that it understands
+  if (mkt === undefined && !isChildlessPossible) {
+    const detail = "the peer does not take an IKE SA without an MKT (RFC 6023)";
+    const failure: ExchangeFailure = { reason: "childlessNotSupported", detail };
+    failAttempt(engine, sa, failure);
+    // It was to be a reauthentication, then: the next MKT will bring a new IKE SA.
+    for (const old of peer.establishedIkeSas()) closeGracefully(engine, old, { failure, operations: "move" });
+    return;
+  }
+  sendProtectedRequest(engine, sa, ExchangeType.IKE_AUTH, [
+    { kind: "IDi", ...config.localIdentity },
+    ...ownCertificates(config.localAuthentication),
+    ...initialContact(engine, peer),
+    ...certificateRequest(config.remoteAuthentication),
+    { kind: "IDr", ...config.remoteIdentity },
+    auth,
+    ...(mkt?.offer(engine, { exchange: "IKE_AUTH", peerSpeaksKarp: handshake.peerSpeaksKarp }) ?? []),
+  ]);
+}
+
+/** <--  HDR, SK {IDr, [CERT,] AUTH, [SAr2, TSi, TSr]}; the message is of whoever answered IKE_SA_INIT. */
+export function receiveAuthResponse(
+  engine: EngineContext,
+  sa: IkeSa,
+  state: AuthSent,
+  payloads: readonly Payload[],
+): void {
+  const { peer } = sa;
+  if (peer === undefined) return;
+  const error = errorNotifyOf(payloads);
+  if (payloadOf(payloads, "AUTH") === undefined) {
+    if (error === undefined) throw misbehaved("neither AUTH nor an error");
+    failAttempt(engine, sa, refusalOf(error));
+    return;
+  }
+  const idr = payloadOf(payloads, "IDr");
+  if (idr === undefined) throw misbehaved("IDr is missing");
+  if (!equalIdentities(idr, peer.config.remoteIdentity)) {
+    const detail = `the peer says that it is ${formatIdentity(idr)}`;
+    refuseResponder(engine, sa, state, { reason: "identityMismatch", detail });
+    return;
+  }
+  const verdict = judgePeer(engine, state.handshake, peer.config, idr, payloads, false);
+  switch (verdict.kind) {
+    case "refused":
+      refuseResponder(engine, sa, state, { reason: "authenticationFailed", detail: verdict.detail });
+      return;
+    case "authenticated":
+      complete(engine, sa, peer, state, payloads, verdict.fingerprint);
+      return;
+    case "judge":
+      askForVerdict(engine, sa, peer, state, { payloads, fingerprint: verdict.fingerprint, chain: verdict.chain });
+  }
+}
+
+/** The responder's certificate was judged; `refusal`: why it will not do. */
+export function responderJudged(engine: EngineContext, sa: IkeSa, state: JudgingResponder, refusal?: string): void {
+  engine.awaitingAnswer.delete(state.validationId);
+  engine.deadlines.cancel(sa.expiry);
+  sa.expiry = undefined;
+  if (sa.peer === undefined) return;
+  if (refusal === undefined) complete(engine, sa, sa.peer, state, state.response, state.fingerprint);
+  else refuseResponder(engine, sa, state, { reason: "certificateRefused", detail: refusal });
+}
+
+function askForVerdict(
+  engine: EngineContext,
+  sa: IkeSa,
+  peer: Peer,
+  state: AuthSent,
+  shown: { readonly payloads: readonly Payload[]; readonly fingerprint: string; readonly chain: readonly Uint8Array[] },
+): void {
+  const requestId = engine.nextNumber();
+  const { handshake, mkt } = state;
+  const { fingerprint, chain } = shown;
+  sa.state = {
+    name: "judgingResponder",
+    handshake,
+    mkt,
+    validationId: requestId,
+    fingerprint,
+    response: shown.payloads,
+  };
+  sa.expiry = engine.deadlines.schedule(engine.after(engine.settings.certificateSeconds), { kind: "expiry", sa });
+  engine.awaitingAnswer.set(requestId, sa);
+  const { remoteIdentity } = peer.config;
+  engine.ask({ kind: "validateCertificate", requestId, peer: peer.name, remoteIdentity, chain });
+}
+
+function complete(
+  engine: EngineContext,
+  sa: IkeSa,
+  peer: Peer,
+  state: AuthSent | JudgingResponder,
+  payloads: readonly Payload[],
+  credentialFingerprint: string,
+): void {
+  const { handshake, mkt } = state;
+  const initialContact = notifyOf(payloads, NotifyType.INITIAL_CONTACT) !== undefined;
+  const secured = establish(engine, sa, { peer, handshake, credentialFingerprint, initialContact });
+  // RFC 7296 section 2.21.2: an IKE SA whose first Child SA failed is an IKE SA all the same
+  mkt?.receiveAnswer(engine, sa, secured, payloads, { initiator: handshake.ni, responder: handshake.nr });
+}
+
+/**
+ * RFC 7296 section 2.21.2: the responder believes that it has an IKE SA, and is told in an INFORMATIONAL exchange that
+ * it has not. Whoever waits for this IKE SA is told at once.
+ */
+function refuseResponder(
+  engine: EngineContext,
+  sa: IkeSa,
+  state: AuthSent | JudgingResponder,
+  failure: ExchangeFailure,
+): void {
+  const { peer } = sa;
+  if (peer === undefined) return;
+  engine.counters.authenticationFailures++;
+  engine.emit({ kind: "peerRejected", peer: peer.name, remote: sa.remote, detail: failure.detail });
+  reportFailedAttempt(engine, sa, failure);
+  if ("validationId" in state) engine.awaitingAnswer.delete(state.validationId);
+  sa.state = { name: "closing", cipher: state.handshake.cipher, secured: undefined };
+  enqueue(engine, sa, reportFailureOperation(NotifyType.AUTHENTICATION_FAILED));
+}
+
+const initialContactNotify = encodePlainNotify(NotifyType.INITIAL_CONTACT);
+
+/** RFC 7296 section 2.4: "this IKE SA is the only one currently active" between us two. */
+function initialContact(engine: EngineContext, peer: Peer): readonly NotifyPayload[] {
+  const isOnly = peer.ikeSas.every((sa) => sa.secured === undefined);
+  return engine.settings.initialContact && isOnly ? [initialContactNotify] : [];
+}
+
+function takeMkt(peer: Peer): MktCreation | undefined {
+  const index = peer.waiting.findIndex((operation) => operation instanceof MktCreation);
+  const [operation] = index < 0 ? [] : peer.waiting.splice(index, 1);
+  return operation instanceof MktCreation ? operation : undefined;
+}
+
+/** To be treated with caution: we do not know yet who says so (RFC 7296 section 2.21.2). */
+function refusalOf(error: NotifyPayload): ExchangeFailure {
+  const { notifyType } = error;
+  const isAuthentication = notifyType === NotifyType.AUTHENTICATION_FAILED;
+  return {
+    reason: isAuthentication ? "authenticationFailed" : "refusedByPeer",
+    notifyType,
+    detail: `IKE_AUTH was answered with ${nameOf(NotifyType, notifyType)}`,
+  };
+}
+
+function misbehaved(detail: string): PeerMisbehaved {
+  return new PeerMisbehaved({ code: "badAuthResponse", section: "RFC 7296 section 1.2", detail });
+}

@@ -1,0 +1,125 @@
+/** Proving who we are and judging who the peer is, RFC 7296 section 2.15, RFC 7427. The same in both roles. */
+import { hex } from "../../bytes/hex.ts";
+import type { AuthPayload, Payload } from "../../codec/message.ts";
+import {
+  type AuthFailure,
+  createAuth,
+  type PeerCredential,
+  signedOctets,
+  verifyAuth,
+} from "../../crypto/authentication.ts";
+import type { EngineContext } from "../context.ts";
+import type { Identity, IkePeer, RemoteAuthentication } from "../machine.ts";
+import { payloadOf } from "../payloads.ts";
+import type { Handshake } from "../states.ts";
+import { isPinned, type ShownKey, shownKey } from "./certificates.ts";
+
+export type Verdict =
+  | { readonly kind: "authenticated"; readonly fingerprint: string }
+  /** The signature is right; whether the certificate may speak for the identity is for others to say. */
+  | { readonly kind: "judge"; readonly fingerprint: string; readonly chain: readonly Uint8Array[] }
+  | { readonly kind: "refused"; readonly detail: string };
+
+/** Our AUTH payload; undefined when our key has no algorithm that the peer announced (RFC 7427 section 4). */
+export function proveIdentity(
+  engine: EngineContext,
+  handshake: Handshake,
+  config: IkePeer,
+  isInitiator: boolean,
+): AuthPayload | undefined {
+  const octets = octetsOf(engine, handshake, config.localIdentity, isInitiator);
+  const { localAuthentication } = config;
+  const fields = createAuth(
+    engine.crypto,
+    handshake.cipher.suite.prf,
+    localAuthentication,
+    octets,
+    handshake.peerHashes,
+  );
+  return fields === undefined ? undefined : { kind: "AUTH", ...fields };
+}
+
+/**
+ * Judges the peer's AUTH. `claimed` is the identity as the peer wrote it, which is what it signed. `fromInitiator`: the
+ * peer is the original initiator.
+ */
+export function judgePeer(
+  engine: EngineContext,
+  handshake: Handshake,
+  config: IkePeer,
+  claimed: Identity,
+  payloads: readonly Payload[],
+  fromInitiator: boolean,
+): Verdict {
+  const auth = payloadOf(payloads, "AUTH");
+  if (auth === undefined) return refused("the AUTH payload is missing");
+  const { remoteAuthentication } = config;
+  const key = remoteAuthentication.kind === "psk" ? undefined : shownKey(engine.crypto, payloads);
+  const credential = credentialOf(remoteAuthentication, key);
+  if (credential === undefined) return refused("the peer showed no public key that we understand");
+  const octets = octetsOf(engine, handshake, claimed, fromInitiator);
+  const failure = verifyAuth(engine.crypto, handshake.cipher.suite.prf, credential, octets, auth);
+  return failure === undefined ? acceptKey(remoteAuthentication, key) : refused(failureText[failure]);
+}
+
+/**
+ * The work that judging a known peer would have been, so that an unknown identity is not told apart by the time
+ * (reasonably: the kind of credential follows what the message shows).
+ */
+export function pretendToJudge(
+  engine: EngineContext,
+  handshake: Handshake,
+  identity: Identity,
+  payloads: readonly Payload[],
+): void {
+  const auth = payloadOf(payloads, "AUTH");
+  if (auth === undefined) return;
+  const octets = octetsOf(engine, handshake, identity, true);
+  const key = shownKey(engine.crypto, payloads);
+  const credential: PeerCredential =
+    key === undefined
+      ? { kind: "psk", secret: handshake.cipher.keys.skPi }
+      : { kind: "publicKey", publicKey: key.publicKey };
+  verifyAuth(engine.crypto, handshake.cipher.suite.prf, credential, octets, auth);
+}
+
+function octetsOf(engine: EngineContext, handshake: Handshake, identity: Identity, ofInitiator: boolean): Uint8Array {
+  const { cipher, realMessage1, realMessage2, ni, nr } = handshake;
+  return signedOctets(
+    engine.crypto,
+    cipher.suite.prf,
+    ofInitiator
+      ? { realMessage: realMessage1, peerNonce: nr, skP: cipher.keys.skPi, identity }
+      : { realMessage: realMessage2, peerNonce: ni, skP: cipher.keys.skPr, identity },
+  );
+}
+
+function credentialOf(authentication: RemoteAuthentication, key: ShownKey | undefined): PeerCredential | undefined {
+  if (authentication.kind === "psk") return authentication;
+  return key === undefined ? undefined : { kind: "publicKey", publicKey: key.publicKey };
+}
+
+function acceptKey(authentication: RemoteAuthentication, key: ShownKey | undefined): Verdict {
+  // A fingerprint of a PSK would help to guess it; the pair of identities says which one it was
+  if (authentication.kind === "psk" || key === undefined) return { kind: "authenticated", fingerprint: "psk" };
+  const fingerprint = `sha256:${hex(key.fingerprint)}`;
+  if (authentication.kind === "pinned") {
+    return isPinned(key, authentication.fingerprints)
+      ? { kind: "authenticated", fingerprint }
+      : refused(`the public key ${fingerprint} is none of those configured`);
+  }
+  return key.chain.length === 0
+    ? refused("a certificate is required, the peer showed a raw public key")
+    : { kind: "judge", fingerprint, chain: key.chain };
+}
+
+function refused(detail: string): Verdict {
+  return { kind: "refused", detail };
+}
+
+const failureText: Readonly<Record<AuthFailure, string>> = {
+  methodNotAllowed: "the authentication method is not the one configured for this peer",
+  algorithmNotAllowed: "the signature algorithm is not acceptable",
+  wrongSignature: "the AUTH value is wrong: other key or secret, or the messages were changed on the way",
+  malformed: "the AUTH value is malformed",
+};

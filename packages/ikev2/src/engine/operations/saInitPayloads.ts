@@ -1,0 +1,88 @@
+/** What both IKE_SA_INIT messages carry besides SA, KE and nonce. */
+
+import { equalBytes } from "../../bytes/bytes.ts";
+import { ByteWriter } from "../../bytes/byteWriter.ts";
+import { utf8Encode } from "../../bytes/utf8.ts";
+import type { Payload } from "../../codec/message.ts";
+import { encodePlainNotify } from "../../codec/notifies/notify.ts";
+import {
+  decodeSignatureHashAlgorithms,
+  encodeSignatureHashAlgorithms,
+} from "../../codec/notifies/signatureHashAlgorithms.ts";
+import type { CryptoProvider } from "../../crypto/provider.ts";
+import { supportedSignatureHashes } from "../../crypto/signature.ts";
+import { parseAddress } from "../../policy/address.ts";
+import { NotifyType } from "../../registry/notifyType.ts";
+import type { EngineContext } from "../context.ts";
+import type { UdpAddress } from "../machine.ts";
+import { notifyOf, payloadsOf } from "../payloads.ts";
+
+/** RFC 7296 section 2.10: at least 16 octets and half the key size of the PRF, which is 64 octets at most. */
+export const NONCE_BYTES = 32;
+
+const VENDOR_TEXT = utf8Encode("karp IKEv2 private code points 1");
+const VENDOR_ID_BYTES = 16;
+
+/** A message's ends and SPIs, as NAT detection hashes them. */
+export interface Path {
+  readonly initiatorSpi: bigint;
+  readonly responderSpi: bigint;
+  readonly source: UdpAddress;
+  readonly destination: UdpAddress;
+}
+
+/** NAT_DETECTION_*_IP, SIGNATURE_HASH_ALGORITHMS and our Vendor ID. */
+export function announcements(engine: EngineContext, path: Path): readonly Payload[] {
+  const { crypto } = engine;
+  return [
+    encodePlainNotify(NotifyType.NAT_DETECTION_SOURCE_IP, natHash(crypto, path, path.source)),
+    encodePlainNotify(NotifyType.NAT_DETECTION_DESTINATION_IP, natHash(crypto, path, path.destination)),
+    encodeSignatureHashAlgorithms(supportedSignatureHashes),
+    { kind: "V", data: vendorId(crypto) },
+  ];
+}
+
+/** The peer sent our Vendor ID: private numbers may be used (RFC 7296 section 6). */
+export function isVendorKarp(crypto: CryptoProvider, payloads: readonly Payload[]): boolean {
+  const own = vendorId(crypto);
+  return payloadsOf(payloads, "V").some((vendor) => equalBytes(vendor.data, own));
+}
+
+/** The hash algorithms of the peer's SIGNATURE_HASH_ALGORITHMS; undefined when it sent none (RFC 7427 section 4). */
+export function peerHashesOf(payloads: readonly Payload[]): readonly number[] | undefined {
+  const notify = notifyOf(payloads, NotifyType.SIGNATURE_HASH_ALGORITHMS);
+  return notify === undefined ? undefined : decodeSignatureHashAlgorithms(notify);
+}
+
+/** TCP-AO does not survive a NAT (RFC 5925 section 9.2), so one on the path is worth a line in the log. */
+export function reportNat(engine: EngineContext, payloads: readonly Payload[], path: Path, peer?: string): void {
+  const isTranslated = (notifyType: number, address: UdpAddress): boolean => {
+    const hashes = payloadsOf(payloads, "N").filter((notify) => notify.notifyType === notifyType);
+    // RFC 7296 section 2.23: there may be several hashes of source addresses, one of which has to match
+    return hashes.length > 0 && !hashes.some(({ data }) => equalBytes(data, natHash(engine.crypto, path, address)));
+  };
+  const source = isTranslated(NotifyType.NAT_DETECTION_SOURCE_IP, path.source);
+  const destination = isTranslated(NotifyType.NAT_DETECTION_DESTINATION_IP, path.destination);
+  if (!source && !destination) return;
+  engine.log({
+    name: "natDetected",
+    level: "warn",
+    ...(peer === undefined ? {} : { peer }),
+    remote: path.source,
+    detail: `a NAT changes ${[source ? "the peer's" : "", destination ? "our" : ""].filter(Boolean).join(" and ")} address: TCP-AO will not work`,
+  });
+}
+
+function vendorId(crypto: CryptoProvider): Uint8Array {
+  return crypto.digest("sha256", VENDOR_TEXT).slice(0, VENDOR_ID_BYTES);
+}
+
+/** SHA-1 of the SPIs as in the header, the address and the port: RFC 7296 section 2.23. */
+function natHash(crypto: CryptoProvider, path: Path, address: UdpAddress): Uint8Array {
+  const writer = new ByteWriter(34);
+  writer.uint64(path.initiatorSpi);
+  writer.uint64(path.responderSpi);
+  writer.bytes(parseAddress(address.address) ?? new Uint8Array(0));
+  writer.uint16(address.port);
+  return crypto.digest("sha1", writer.finish());
+}

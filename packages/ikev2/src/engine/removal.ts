@@ -1,0 +1,85 @@
+import type { EngineContext } from "./context.ts";
+import type { IkeSa } from "./ikeSa.ts";
+import type { ExchangeFailure } from "./machine.ts";
+import { closeIkeSaOperation } from "./operations/closeIkeSa.ts";
+import { enqueue, failAll, move, takeOperations, takeQueue } from "./requests.ts";
+
+/** Why an IKE SA goes, and what becomes of the operations in it. */
+export interface Ending {
+  readonly failure?: ExchangeFailure;
+  /** `move`: they go on with the peer's next IKE SA. `fail`: the peer is gone, or refused, or not wanted any more. */
+  readonly operations: "move" | "fail";
+}
+
+const CLOSED: ExchangeFailure = { reason: "ikeSaClosed", detail: "the IKE SA was closed" };
+
+/** Ends an IKE SA here and now. A repeated last request is still answered from memory for a while. */
+export function removeIkeSa(engine: EngineContext, sa: IkeSa, ending: Ending): void {
+  const { peer, state } = sa;
+  if (state.name === "closed") return;
+  const operations = takeOperations(engine, sa);
+  disarm(engine, sa);
+  sa.cipher?.erase();
+  sa.state = { name: "closed" };
+  peer?.forget(sa);
+  if (peer !== undefined && (state.name === "established" || state.name === "redundant")) {
+    announceClosed(engine, peer.name, ending.failure);
+  }
+  bury(engine, sa);
+  if (peer === undefined) return;
+  const failure = ending.failure ?? CLOSED;
+  if (ending.operations === "move") move(engine, peer, operations, failure);
+  else failAll(engine, operations, failure);
+}
+
+/** Closes an authenticated IKE SA with a Delete, which is the last request in it (RFC 7296 section 2.8). */
+export function closeGracefully(engine: EngineContext, sa: IkeSa, ending: Ending): void {
+  const { peer, state } = sa;
+  if (peer === undefined || state.name === "closing" || !("secured" in state)) return;
+  const operations = takeQueue(sa);
+  engine.deadlines.cancel(sa.renewal);
+  sa.state = { name: "closing", cipher: state.secured.cipher, secured: state.secured };
+  forgetHeld(engine, state.secured.held?.commitId);
+  if (state.name !== "replaced") announceClosed(engine, peer.name, ending.failure);
+  enqueue(engine, sa, closeIkeSaOperation);
+  const failure = ending.failure ?? CLOSED;
+  if (ending.operations === "move") move(engine, peer, operations, failure);
+  else failAll(engine, operations, failure);
+}
+
+/** Forgets an IKE SA at once, without a word: half-open ones and tombstones whose time is over. */
+export function discardIkeSa(engine: EngineContext, sa: IkeSa): void {
+  engine.deadlines.cancel(sa.outstanding?.deadline);
+  sa.outstanding = undefined;
+  disarm(engine, sa);
+  sa.cipher?.erase();
+  sa.state = { name: "closed" };
+  engine.ikeSas.remove(sa);
+}
+
+function announceClosed(engine: EngineContext, peer: string, failure: ExchangeFailure | undefined): void {
+  engine.emit(failure === undefined ? { kind: "ikeSaClosed", peer } : { kind: "ikeSaClosed", peer, failure });
+}
+
+function disarm(engine: EngineContext, sa: IkeSa): void {
+  engine.deadlines.cancel(sa.renewal);
+  engine.deadlines.cancel(sa.expiry);
+  sa.renewal = undefined;
+  sa.expiry = undefined;
+  const { state } = sa;
+  forgetHeld(engine, sa.secured?.held?.commitId);
+  if ("validationId" in state) engine.awaitingAnswer.delete(state.validationId);
+}
+
+function forgetHeld(engine: EngineContext, commitId: number | undefined): void {
+  if (commitId !== undefined) engine.awaitingAnswer.delete(commitId);
+}
+
+/** RFC 7296 section 2.1: the last response is remembered for a while, so that our end is no riddle to the peer. */
+function bury(engine: EngineContext, sa: IkeSa): void {
+  if (sa.answered?.response === undefined) {
+    engine.ikeSas.remove(sa);
+    return;
+  }
+  sa.expiry = engine.deadlines.schedule(engine.after(engine.settings.responseMemorySeconds), { kind: "expiry", sa });
+}
