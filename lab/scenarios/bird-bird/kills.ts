@@ -1,0 +1,51 @@
+// kill -9 of each karp at three moments of a rollover; after its restart rollovers go on and the session has not noticed.
+import type { Karp, KeyRow } from "../../lib/karp.ts";
+import type { Lab } from "../../lib/lab.ts";
+import { waitFor } from "../../lib/wait.ts";
+import { assertUnbroken, bothCurrent, type Setting } from "./setting.ts";
+
+/** States of the new key, as the victim reports them: negotiated and stored, accepted here, asked for. */
+const MOMENTS = ["held", "installed", "preferred"] as const;
+
+/** @returns the keys that became current, in order */
+export async function killInTheMiddle(lab: Lab, setting: Setting): Promise<KeyRow[]> {
+  const currents: KeyRow[] = [];
+  for (const [v, victim] of setting.karps.entries()) {
+    for (const [m, moment] of MOMENTS.entries()) {
+      // either end's wish is interrupted: the victim's own, or the survivor's
+      const initiator = setting.karps[(v + m) % 2 === 0 ? 0 : 1];
+      currents.push(...(await killAt(lab, setting, victim, initiator, moment)));
+    }
+  }
+  return currents;
+}
+
+async function killAt(lab: Lab, setting: Setting, victim: Karp, initiator: Karp, moment: string): Promise<KeyRow[]> {
+  const name = `kill -9 of ${victim.options.namespace}'s karp when the new key is ${moment}`;
+  lab.step(`${name} (rollover asked for at ${initiator.options.namespace})`);
+  const old = await bothCurrent(setting);
+  const { event } = await victim.next(({ name: kind, data }) => kind === "mktState" && data["to"] === moment);
+  await initiator.rekey();
+  const { data } = await event;
+  await victim.kill();
+  lab.check(`${name}: killed`, true, `key ${String(data["fingerprint"])}`);
+  await assertUnbroken(lab, setting, `${name}, before the restart`);
+  await victim.start();
+  const first = await waitForOther(setting, old, `${name}: the interrupted rollover to end`);
+  await initiator.rekey();
+  const second = await waitForOther(setting, first, `${name}: another rollover`);
+  lab.check(`${name}: rollovers go on`, true, `${old.fingerprint} -> ${first.fingerprint} -> ${second.fingerprint}`);
+  await assertUnbroken(lab, setting, name);
+  return [first, second];
+}
+
+function waitForOther(setting: Setting, old: KeyRow, what: string): Promise<KeyRow> {
+  return waitFor(
+    what,
+    async () => {
+      const key = await bothCurrent(setting);
+      return key.fingerprint === old.fingerprint ? undefined : key;
+    },
+    { seconds: 120 },
+  );
+}
