@@ -28,12 +28,13 @@ export async function loadCredentials(
     loadPrivateKey(files, report, privateKey),
     loadCertificates(files, report, trust, ["credentials", "trust"]),
   ]);
-  if (certificate !== undefined && privateKey === undefined) {
+  const isKeyMissing = privateKey === undefined && !report.hasErrorUnder(["credentials", "private-key"]);
+  if (certificate !== undefined && isKeyMissing) {
     const advice = "add `private-key: /etc/karp/…` beside it";
     report.add("noPrivateKey", ["credentials", "certificate"], "a certificate without its private key", advice);
   }
   const [own] = chain;
-  if (own !== undefined) checkOwnCertificate(own, key, file.router, report, nowMilliseconds);
+  if (own !== undefined && file.router !== "") checkOwnCertificate(own, key, file.router, report, nowMilliseconds);
   for (const anchor of anchors) checkTrust(anchor, report, nowMilliseconds);
   const octets = (certificates: readonly X509Certificate[]) => certificates.map(({ raw }) => new Uint8Array(raw));
   return { certificates: octets(chain), trustAnchors: octets(anchors), ...(key === undefined ? {} : { key }) };

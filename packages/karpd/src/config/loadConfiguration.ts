@@ -72,11 +72,18 @@ async function interpret(
   };
 }
 
-/** Top-level parts with errors are left out: their defaults stand in while the rest is looked at. */
+/** Parts with errors are left out: their defaults stand in while the rest is looked at. */
 function usableParts(data: Partial<FileWords>, report: Report): FileWords {
-  const usable = Object.entries(data).filter(([word]) => word === "sessions" || !report.hasErrorUnder([word]));
-  const { sessions = {}, ...rest }: Partial<FileWords> = Object.fromEntries(usable);
-  return { router: "", ...rest, sessions };
+  const isUsable = (word: string): boolean =>
+    ["sessions", "credentials"].includes(word) || !report.hasErrorUnder([word]);
+  const parts: Partial<FileWords> = Object.fromEntries(Object.entries(data).filter(([word]) => isUsable(word)));
+  const credentials = Object.entries(data.credentials ?? {});
+  return {
+    ...parts,
+    router: parts.router ?? "",
+    credentials: Object.fromEntries(credentials.filter(([word]) => !report.hasErrorUnder(["credentials", word]))),
+    sessions: parts.sessions ?? {},
+  };
 }
 
 function sessionsOf(data: Partial<FileWords>, file: FileWords, report: Report): readonly SessionLayers[] {

@@ -10,7 +10,7 @@ export function maskSecrets(line: string): string {
 }
 
 const suspiciousWord =
-  /((?:^|[\s{,-])["']?(?:psk|secret|password|passphrase|key|master-key|shared-key)["']?\s*:\s*)(\S.*)$/i;
+  /((?:^|[\s{,])["']?(?:psk|secret|password|passphrase|key|master-key|shared-key)["']?\s*:\s*)(\S.*)$/i;
 const longRun = /[A-Za-z0-9+=]{32,}/g;
 
 function isFingerprint(line: string, offset: number): boolean {

@@ -14,7 +14,7 @@ import type { Entry, ListTree, MapTree, ScalarTree, Span, Tree } from "./tree.ts
 
 /** Turns the text into a tree; what YAML forbids, and what we leave out of it, goes to the report. Undefined: hopeless. */
 export function parseYaml(text: string, report: Report): Tree | undefined {
-  const document = parseDocument(text, { uniqueKeys: false, prettyErrors: false, merge: false, logLevel: "silent" });
+  const document = parseDocument(text, { uniqueKeys: false, prettyErrors: false, merge: false, logLevel: "error" });
   const [first] = document.errors;
   if (first !== undefined) {
     // What follows a syntax error is mostly its echo: the first one is the one to mend.
@@ -26,7 +26,9 @@ export function parseYaml(text: string, report: Report): Tree | undefined {
   }
   const { contents } = document;
   if (contents === null) return { kind: "map", entries: new Map(), start: 0, end: 0 };
-  return new Reader(text, report).read(contents);
+  const tree = new Reader(text, report).read(contents);
+  // What an alias stands for is not known: the rest would be judged without it.
+  return report.errors.some(({ code }) => code === "anchor") ? undefined : tree;
 }
 
 class Reader {

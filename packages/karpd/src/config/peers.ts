@@ -44,7 +44,6 @@ export async function peersOf(sessions: readonly SessionLayers[], context: PeerC
 }
 
 async function draftOf(layers: SessionLayers, context: PeerContext): Promise<PeerDraft | undefined> {
-  const { report } = context;
   const identity = parseName(layers.session.peer);
   if (!identity.ok) return undefined;
   const [credential, local] = [await credentialOf(layers, context), context.listen.localFor(layers)];
@@ -112,7 +111,7 @@ function signatureCredential(layers: SessionLayers, context: PeerContext): Crede
   const remote = remoteSignature(layers, context);
   if (credentials.key === undefined) {
     // A private key that is named and does not load has been reported already.
-    if (report.hasErrorUnder(["credentials"])) return undefined;
+    if (report.hasErrorUnder(["credentials", "private-key"])) return undefined;
     const what = `nothing to prove ourselves with to \`${layers.session.peer}\``;
     const advice = "add `credentials: { private-key: … }` (and `certificate: …`), or `psk-file: …` to the session";
     report.add("noCredential", [...layers.path, "peer"], what, advice);

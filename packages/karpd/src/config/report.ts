@@ -69,7 +69,11 @@ export class Report {
     // A value over several lines is underlined on its first.
     const length = Math.max(1, Math.min(span.end - span.start, excerpt.length - column + 1));
     const problem = { severity, code, file: this.#file, line, column, length, path: path.join("."), what, advice };
-    this.#problems.push({ ...problem, excerpt: maskSecrets(excerpt) });
+    // Defaults are looked at for each session: once said is enough.
+    const isKnown = this.#problems.some(
+      (other) => other.line === line && other.column === column && other.what === what,
+    );
+    if (!isKnown) this.#problems.push({ ...problem, excerpt: maskSecrets(excerpt) });
   }
 
   #position(offset: number): { readonly line: number; readonly column: number; readonly excerpt: string } {

@@ -49,7 +49,7 @@ type DurationWord = Exclude<keyof RolloverWords, "window" | "jitter">;
 
 function judge(rollover: RolloverConfiguration, layers: readonly RolloverLayer[], report: Report): void {
   const { everySeconds, jitter, hardSeconds, keepOldSeconds, quarantineSeconds, window } = rollover;
-  const latest = Math.ceil(everySeconds * (1 + jitter));
+  const latest = Math.round(everySeconds * (1 + jitter));
   if (hardSeconds <= latest) {
     const what = `\`hard\` ends ${hardSeconds} s after the key was made, the next key is due after up to ${latest} s`;
     report.add(

@@ -87,7 +87,8 @@ function badAddress(text: string): Parsed<never> {
   }
   const short = text.replace(/(^|\.)0+(?=\d)/g, "$1");
   if (canonicalAddress(short) !== undefined) return refused(`\`${text}\` has leading zeros`, `write ${short}`);
-  const withPort = /^\[?([^\]]+)\]?:\d+$/.exec(text)?.[1];
+  const portless = /^(?:\[([^\]]+)\]|([^:]+)):\d+$/.exec(text);
+  const withPort = portless?.[1] ?? portless?.[2];
   if (withPort !== undefined && canonicalAddress(withPort) !== undefined) {
     return refused(
       `\`${text}\` has a port, an address alone stands here`,
