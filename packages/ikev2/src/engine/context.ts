@@ -1,5 +1,5 @@
+import { CookieSecrets } from "../crypto/cookie.ts";
 import type { CryptoProvider } from "../crypto/provider.ts";
-import { Cookies } from "./cookies.ts";
 import { newCounters } from "./counters.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { IkeSa } from "./ikeSa.ts";
@@ -20,7 +20,6 @@ export class EngineContext {
   readonly ikeSas = new IkeSaTable();
   readonly deadlines = new Deadlines<Timer>();
   readonly counters = newCounters();
-  readonly cookies: Cookies;
   readonly unprotectedErrors: RateLimit;
   /** Operations that somebody outside waits for, by their requestId. */
   readonly pending = new Map<number, PeerOperation>();
@@ -32,17 +31,23 @@ export class EngineContext {
   #notices: IkeEffect[] = [];
   #sends: IkeEffect[] = [];
   #sequence = 0;
+  #cookies: CookieSecrets | undefined;
 
   constructor(crypto: CryptoProvider, policy: MktPolicy, settings: EngineSettings) {
     this.crypto = crypto;
     this.policy = policy;
     this.settings = settings;
-    this.cookies = new Cookies(crypto, settings.cookieSecretSeconds);
     this.unprotectedErrors = new RateLimit(settings.unprotectedErrorsPerSecond);
   }
 
   get now(): Now {
     return this.#now;
+  }
+
+  /** Made when they are needed first. */
+  get cookies(): CookieSecrets {
+    this.#cookies ??= new CookieSecrets(this.crypto, this.#now.monotonic);
+    return this.#cookies;
   }
 
   beginTurn(now: Now): void {

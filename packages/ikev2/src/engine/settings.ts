@@ -8,8 +8,6 @@ export interface EngineSettings {
   readonly halfOpenLimit: number;
   /** How long a half-open IKE SA waits for its IKE_AUTH request. */
   readonly halfOpenSeconds: number;
-  /** A cookie is good for at least this long and at most twice as long. */
-  readonly cookieSecretSeconds: number;
   /** How many cookies, or other key exchange methods, one attempt follows before it ignores further demands. */
   readonly saInitRetries: number;
   /** How long a closed IKE SA still answers a repeated last request from memory. */
@@ -39,7 +37,6 @@ export const defaultSettings: EngineSettings = {
   cookieThreshold: 64,
   halfOpenLimit: 1024,
   halfOpenSeconds: 45,
-  cookieSecretSeconds: 60,
   saInitRetries: 5,
   responseMemorySeconds: 60,
   certificateSeconds: 20,

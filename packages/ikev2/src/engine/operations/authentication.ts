@@ -1,5 +1,5 @@
 /** Proving who we are and judging who the peer is, RFC 7296 section 2.15, RFC 7427. The same in both roles. */
-import { hex } from "../../bytes/hex.ts";
+import { equalBytes } from "../../bytes/bytes.ts";
 import type { AuthPayload, Payload } from "../../codec/message.ts";
 import {
   type AuthFailure,
@@ -8,11 +8,16 @@ import {
   signedOctets,
   verifyAuth,
 } from "../../crypto/authentication.ts";
+import {
+  credentialFingerprint,
+  type PresentedCredential,
+  presentedCredential,
+  publicKeyFingerprint,
+} from "../../crypto/credential.ts";
 import type { EngineContext } from "../context.ts";
 import type { Identity, IkePeer, RemoteAuthentication } from "../machine.ts";
-import { payloadOf } from "../payloads.ts";
+import { payloadOf, payloadsOf } from "../payloads.ts";
 import type { Handshake } from "../states.ts";
-import { isPinned, type ShownKey, shownKey } from "./certificates.ts";
 
 export type Verdict =
   | { readonly kind: "authenticated"; readonly fingerprint: string }
@@ -54,12 +59,14 @@ export function judgePeer(
   const auth = payloadOf(payloads, "AUTH");
   if (auth === undefined) return refused("the AUTH payload is missing");
   const { remoteAuthentication } = config;
-  const key = remoteAuthentication.kind === "psk" ? undefined : shownKey(engine.crypto, payloads);
-  const credential = credentialOf(remoteAuthentication, key);
+  const shown =
+    remoteAuthentication.kind === "psk" ? undefined : presentedCredential(engine.crypto, payloadsOf(payloads, "CERT"));
+  const credential = credentialOf(remoteAuthentication, shown);
   if (credential === undefined) return refused("the peer showed no public key that we understand");
   const octets = octetsOf(engine, handshake, claimed, fromInitiator);
   const failure = verifyAuth(engine.crypto, handshake.cipher.suite.prf, credential, octets, auth);
-  return failure === undefined ? acceptKey(remoteAuthentication, key) : refused(failureText[failure]);
+  if (failure !== undefined) return refused(failureText[failure]);
+  return acceptCredential(engine, remoteAuthentication, credential, shown);
 }
 
 /**
@@ -75,11 +82,11 @@ export function pretendToJudge(
   const auth = payloadOf(payloads, "AUTH");
   if (auth === undefined) return;
   const octets = octetsOf(engine, handshake, identity, true);
-  const key = shownKey(engine.crypto, payloads);
+  const shown = presentedCredential(engine.crypto, payloadsOf(payloads, "CERT"));
   const credential: PeerCredential =
-    key === undefined
+    shown === undefined
       ? { kind: "psk", secret: handshake.cipher.keys.skPi }
-      : { kind: "publicKey", publicKey: key.publicKey };
+      : { kind: "publicKey", publicKey: shown.publicKey };
   verifyAuth(engine.crypto, handshake.cipher.suite.prf, credential, octets, auth);
 }
 
@@ -94,23 +101,34 @@ function octetsOf(engine: EngineContext, handshake: Handshake, identity: Identit
   );
 }
 
-function credentialOf(authentication: RemoteAuthentication, key: ShownKey | undefined): PeerCredential | undefined {
+function credentialOf(
+  authentication: RemoteAuthentication,
+  shown: PresentedCredential | undefined,
+): PeerCredential | undefined {
   if (authentication.kind === "psk") return authentication;
-  return key === undefined ? undefined : { kind: "publicKey", publicKey: key.publicKey };
+  return shown === undefined ? undefined : { kind: "publicKey", publicKey: shown.publicKey };
 }
 
-function acceptKey(authentication: RemoteAuthentication, key: ShownKey | undefined): Verdict {
-  // A fingerprint of a PSK would help to guess it; the pair of identities says which one it was
-  if (authentication.kind === "psk" || key === undefined) return { kind: "authenticated", fingerprint: "psk" };
-  const fingerprint = `sha256:${hex(key.fingerprint)}`;
+/** AUTH is right; is its key one that this peer may use? */
+function acceptCredential(
+  engine: EngineContext,
+  authentication: RemoteAuthentication,
+  credential: PeerCredential,
+  shown: PresentedCredential | undefined,
+): Verdict {
+  const { crypto } = engine;
+  const fingerprint = credentialFingerprint(crypto, credential);
+  if (authentication.kind === "psk" || shown === undefined) return { kind: "authenticated", fingerprint };
   if (authentication.kind === "pinned") {
-    return isPinned(key, authentication.fingerprints)
+    const own = publicKeyFingerprint(crypto, shown.publicKey);
+    const isPinned = authentication.fingerprints.some((pinned) => equalBytes(pinned, own));
+    return isPinned
       ? { kind: "authenticated", fingerprint }
       : refused(`the public key ${fingerprint} is none of those configured`);
   }
-  return key.chain.length === 0
-    ? refused("a certificate is required, the peer showed a raw public key")
-    : { kind: "judge", fingerprint, chain: key.chain };
+  if (shown.chain.length === 0) return refused("a certificate is required, the peer showed a raw public key");
+  // They outlive the datagram of which they are views
+  return { kind: "judge", fingerprint, chain: shown.chain.map((certificate) => new Uint8Array(certificate)) };
 }
 
 function refused(detail: string): Verdict {

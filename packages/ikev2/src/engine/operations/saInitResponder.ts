@@ -70,16 +70,14 @@ function answerAgain(engine: EngineContext, sa: IkeSa, request: SaInitRequest): 
 
 /** RFC 7296 section 2.6: from a number of half-open IKE SAs on, who cannot receive at its address gets no state. */
 function admits(engine: EngineContext, request: SaInitRequest, message: Message): boolean {
-  const { settings, cookies, now, ikeSas } = engine;
-  const { ni, initiatorSpi, remote } = request;
+  const { settings, now, ikeSas } = engine;
   if (ikeSas.halfOpen >= settings.cookieThreshold) {
+    const subject = { ni: request.ni, address: request.remote.address, spiI: request.initiatorSpi };
     const cookie = notifyOf(message.payloads, NotifyType.COOKIE);
-    if (
-      cookie === undefined ||
-      !cookies.isGood(now.monotonic, decodeCookie(cookie), ni, remote.address, initiatorSpi)
-    ) {
+    // A cookie that does not match is ignored, as if there were none
+    if (cookie === undefined || !engine.cookies.accepts(decodeCookie(cookie), subject, now.monotonic)) {
       engine.counters.cookiesSent++;
-      refuse(engine, request, encodeCookie(cookies.make(now.monotonic, ni, remote.address, initiatorSpi)));
+      refuse(engine, request, encodeCookie(engine.cookies.issue(subject, now.monotonic)));
       return false;
     }
   }
