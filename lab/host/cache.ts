@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { MissingError } from "./need.ts";
 
 export function cacheFolder(): string {
   const chosen = process.env["KARP_LAB_CACHE"];
@@ -27,18 +28,35 @@ export class Cached {
     return existsSync(this.path) && existsSync(this.#stamp) && readFileSync(this.#stamp, "utf8") === this.#recipe;
   }
 
-  /** Builds under a lock unless another process has done so meanwhile. `build` must leave the thing at `this.path`. */
-  async ensure(build: () => Promise<void>): Promise<void> {
+  /**
+   * Makes the thing if it is not there, under a lock. `prepare` sees to what the build needs, before anything is touched;
+   * `build` must leave the thing at `this.path`.
+   * @throws MissingError when it cannot be made here
+   */
+  async ensure(prepare: () => Promise<void>, build: () => Promise<void>): Promise<void> {
     if (this.isFresh()) return;
-    mkdirSync(cacheFolder(), { recursive: true });
-    const release = await lock(`${this.path}.lock`);
+    await prepare();
+    const release = await this.#lock();
     try {
       if (this.isFresh()) return;
       rmSync(this.#stamp, { force: true });
       await build();
       writeFileSync(this.#stamp, this.#recipe);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new MissingError(`${this.path} could not be made: ${reason}`, "see to the above and try again");
     } finally {
       release();
+    }
+  }
+
+  async #lock(): Promise<() => void> {
+    try {
+      mkdirSync(cacheFolder(), { recursive: true });
+      return await lock(`${this.path}.lock`);
+    } catch (error) {
+      if (!hasCode(error, "EACCES") && !hasCode(error, "EROFS")) throw error;
+      throw new MissingError(`${cacheFolder()} may not be written`, "name another folder in KARP_LAB_CACHE");
     }
   }
 }
@@ -52,7 +70,7 @@ async function lock(folder: string): Promise<() => void> {
       writeFileSync(owner, String(process.pid));
       return () => rmSync(folder, { recursive: true, force: true });
     } catch (error) {
-      if (!isExists(error)) throw error;
+      if (!hasCode(error, "EEXIST")) throw error;
     }
     await delay(500);
     if (existsSync(owner) && !isAlive(Number(readFileSync(owner, "utf8"))))
@@ -60,8 +78,8 @@ async function lock(folder: string): Promise<() => void> {
   }
 }
 
-function isExists(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "EEXIST";
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
 }
 
 function isAlive(pid: number): boolean {
@@ -69,6 +87,6 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM";
+    return hasCode(error, "EPERM");
   }
 }

@@ -52,15 +52,18 @@ export interface Folders {
 
 const GUEST_FILES = join(import.meta.dirname, "../guest");
 const running = new Set<ChildProcess>();
+const controlFolders = new Set<string>();
 
-/** Ends all guests that this process started. */
+/** Ends all guests that this process started, and leaves nothing of them but their output folders. */
 export function endAllGuests(): void {
   for (const child of running) endGroup(child);
+  for (const folder of controlFolders) rmSync(folder, { recursive: true, force: true });
 }
 
 /** Boots a machine, runs the scenario in it and waits for its end. */
 export async function runGuest(machine: Machine, job: Job): Promise<GuestEnd> {
   const control = mkdtempSync(join(realpathSync(tmpdir()), "karp-lab-"));
+  controlFolders.add(control);
   try {
     const folders = { control, repo: job.repo, out: job.out, node: dirname(realpathSync(process.execPath)) };
     prepare(machine, job, folders);
@@ -69,6 +72,7 @@ export async function runGuest(machine: Machine, job: Job): Promise<GuestEnd> {
     return { exitCode: readExitCode(control), timedOut, consoleTail: tail(console) };
   } finally {
     rmSync(control, { recursive: true, force: true });
+    controlFolders.delete(control);
   }
 }
 

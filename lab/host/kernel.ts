@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { canInstall, install, KEYRING, PrivateApt, SUITE } from "./apt.ts";
 import { Cached, cacheFolder } from "./cache.ts";
 import { have, isExecutable, run } from "./exec.ts";
-import { MissingError } from "./need.ts";
+import { MissingError, UsageError } from "./need.ts";
 
 const RECIPE = 1;
 const CONFIG = join(import.meta.dirname, "../kernel/uml.config");
@@ -39,17 +39,19 @@ const NEEDS: readonly (readonly [present: () => boolean, name: string])[] = [
 export async function ensureKernel(say: (line: string) => void): Promise<string> {
   const given = process.env["KARP_LAB_KERNEL"];
   if (given) {
-    if (!isExecutable(given)) throw new Error(`KARP_LAB_KERNEL=${given} is not an executable file`);
+    if (!isExecutable(given)) throw new UsageError(`KARP_LAB_KERNEL=${given} is not an executable file`);
     return given;
   }
   const config = createHash("sha256").update(readFileSync(CONFIG)).digest("hex");
   const kernel = new Cached("linux-uml", { recipe: RECIPE, suite: SUITE, config });
-  await kernel.ensure(() => build(kernel.path, say));
+  await kernel.ensure(
+    () => needTools(say),
+    () => build(kernel.path, say),
+  );
   return kernel.path;
 }
 
 async function build(target: string, say: (line: string) => void): Promise<void> {
-  await needTools(say);
   const folder = join(cacheFolder(), "kernel-build");
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });

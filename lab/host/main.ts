@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { loadScenario, scenarioNames } from "../lib/scenario.ts";
 import { endAllGuests, type Machine } from "./guest.ts";
 import { ensureKernel } from "./kernel.ts";
-import { MissingError } from "./need.ts";
+import { MissingError, UsageError } from "./need.ts";
 import { qemuMachine } from "./qemu.ts";
 import { ensureRootfs } from "./rootfs.ts";
 import { runScenario } from "./scenarioRun.ts";
@@ -44,8 +44,6 @@ export async function main(args: readonly string[]): Promise<number> {
     endAllGuests();
   }
 }
-
-class UsageError extends Error {}
 
 async function command(args: readonly string[]): Promise<number> {
   const { values, positionals } = parse(args);

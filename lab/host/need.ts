@@ -10,3 +10,11 @@ export class MissingError extends Error {
     this.howToGet = howToGet;
   }
 }
+
+/** The caller asked for something that cannot be: a wrong word, a wrong environment variable. */
+export class UsageError extends Error {
+  constructor(problem: string) {
+    super(problem);
+    this.name = "UsageError";
+  }
+}

@@ -13,13 +13,17 @@ const INITRAMFS_SCRIPT = join(import.meta.dirname, "../guest/initramfs.sh");
 const EARLY_MODULES = ["overlay", "9p", "9pnet_virtio"];
 /** Parts of the module tree that a network lab never loads; they are most of its size. */
 const USELESS = ["sound", "drivers/gpu", "drivers/media", "drivers/infiniband", "drivers/iio", "drivers/staging"];
-const TOOLS = { "qemu-system-x86_64": "qemu-system-x86", depmod: "kmod", xz: "xz-utils", "dpkg-deb": "dpkg" };
+const QEMU = "qemu-system-x86_64";
+const TOOLS = { [QEMU]: "qemu-system-x86", depmod: "kmod", xz: "xz-utils", "dpkg-deb": "dpkg" };
 
 /** @throws MissingError when qemu or Debian's kernel cannot be had here */
 export async function qemuMachine(rootfs: string, say: (line: string) => void): Promise<Machine> {
-  await needTools(say);
   const cached = new Cached("qemu", { recipe: RECIPE, suite: SUITE });
-  await cached.ensure(() => build(cached.path, rootfs, say));
+  await cached.ensure(
+    () => needTools(say),
+    () => build(cached.path, rootfs, say),
+  );
+  if (!have(QEMU)) await needTools(say);
   return {
     transport: "9p",
     outputDevice: "/dev/vport*p1",
@@ -117,7 +121,7 @@ function command(cache: string, rootfs: string, folders: Folders): readonly [str
     ...share("out", folders.out, false),
   ];
   const qemu = [
-    ...["qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1024"],
+    ...[QEMU, "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1024"],
     ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
     ...["-kernel", join(cache, "vmlinuz"), "-initrd", join(cache, "initramfs.gz")],
     ...["-append", "console=ttyS0 quiet loglevel=3 panic=-1 oops=panic mitigations=off LAB_TRANSPORT=9p"],

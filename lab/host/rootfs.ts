@@ -21,15 +21,25 @@ const TRAMPOLINE = join(import.meta.dirname, "../guest/trampoline.sh");
 /** @returns the path of a ready root folder. @throws MissingError when it is not there and cannot be built here. */
 export async function ensureRootfs(say: (line: string) => void): Promise<string> {
   const rootfs = new Cached("rootfs", { recipe: RECIPE, suite: SUITE, packages: PACKAGES, trees: OPTIONAL_TREES });
-  await rootfs.ensure(() => build(rootfs.path, say));
+  await rootfs.ensure(
+    () => prepare(say),
+    () => build(rootfs.path, say),
+  );
   return rootfs.path;
 }
 
-async function build(target: string, say: (line: string) => void): Promise<void> {
+async function prepare(say: (line: string) => void): Promise<void> {
   if (process.getuid?.() !== 0) {
     throw new MissingError("The guest's root folder is not built", "run `npm run lab -- --setup` once as root");
   }
-  await needTools(say);
+  if (have("mmdebstrap") && existsSync(KEYRING)) return;
+  if (!canInstall()) {
+    throw new MissingError("The guest's root folder is not built, and mmdebstrap not installed", "install mmdebstrap");
+  }
+  await install(["mmdebstrap", "debian-archive-keyring"], say);
+}
+
+async function build(target: string, say: (line: string) => void): Promise<void> {
   say(`building the guest's root folder ${target} (Debian ${SUITE}; about a minute)`);
   const draft = `${target}.building`;
   rmSync(draft, { recursive: true, force: true });
@@ -39,12 +49,6 @@ async function build(target: string, say: (line: string) => void): Promise<void>
   chmodSync(join(draft, "lab/init"), 0o755);
   rmSync(target, { recursive: true, force: true });
   renameSync(draft, target);
-}
-
-async function needTools(say: (line: string) => void): Promise<void> {
-  if (have("mmdebstrap") && existsSync(KEYRING)) return;
-  if (!canInstall()) throw new MissingError("mmdebstrap is not installed", "install the package mmdebstrap");
-  await install(["mmdebstrap", "debian-archive-keyring"], say);
 }
 
 function mmdebstrapOptions(): string[] {

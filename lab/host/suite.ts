@@ -1,7 +1,7 @@
 // All scenarios, two at a time, and the closing line.
 import { loadScenario, scenarioNames } from "../lib/scenario.ts";
 import type { Machine } from "./guest.ts";
-import { MissingError } from "./need.ts";
+import { MissingError, UsageError } from "./need.ts";
 import { type Outcome, runScenario, type Wish } from "./scenarioRun.ts";
 
 /** Makes a machine, or throws MissingError. */
@@ -55,7 +55,8 @@ async function runOne({ machine, ...wish }: Planned, { requireAll }: SuiteOption
   } catch (error) {
     const missing = error instanceof MissingError;
     const status = missing && !requireAll ? "skipped" : "failed";
-    const reason = missing ? error.message : String(error instanceof Error ? error.stack : error);
+    const foreseen = missing || error instanceof UsageError;
+    const reason = foreseen ? error.message : String(error instanceof Error ? error.stack : error);
     const seconds = (performance.now() - began) / 1000;
     return { label: wish.label, status, reason, failures: [], assertions: 0, seconds, out: "" };
   }

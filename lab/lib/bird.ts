@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "
 import { join } from "node:path";
 import { Daemon, exec, must } from "./exec.ts";
 import type { Lab } from "./lab.ts";
-import { waitFor } from "./wait.ts";
+import { GiveUpError, waitFor } from "./wait.ts";
 
 export interface BgpPeering {
   /** Name of the `protocol bgp` block. */
@@ -75,8 +75,13 @@ export class Bird {
   async start(): Promise<void> {
     const { namespace, program = "bird" } = this.options;
     const command = [program, "-f", "-c", this.#configuration, "-s", this.#socket];
-    this.#daemon = new Daemon(`BIRD of ${namespace}`, command, this.log, { namespace });
-    await waitFor(`BIRD of ${namespace} to answer`, () => this.birdc("show", "status"), { seconds: 20 });
+    const daemon = new Daemon(`BIRD of ${namespace}`, command, this.log, { namespace });
+    this.#daemon = daemon;
+    const answers = async (): Promise<string> => {
+      if (!daemon.isRunning()) throw new GiveUpError(`BIRD of ${namespace} ended:\n${daemon.logTail()}`);
+      return await this.birdc("show", "status");
+    };
+    await waitFor(`BIRD of ${namespace} to answer`, answers, { seconds: 20 });
   }
 
   /** One birdc command. @throws Error when birdc says that it failed */

@@ -5,7 +5,7 @@ import { Control, type ControlEvent } from "./control.ts";
 import { Daemon, exec } from "./exec.ts";
 import type { Lab } from "./lab.ts";
 import type { RouterCredentials } from "./pki.ts";
-import { waitFor } from "./wait.ts";
+import { GiveUpError, waitFor } from "./wait.ts";
 
 export interface KarpOptions {
   readonly namespace: string;
@@ -71,7 +71,7 @@ export class Karp {
     await waitFor(
       `karp of ${namespace} to answer`,
       async () => {
-        if (!daemon.isRunning()) throw new Error(`karp ended:\n${daemon.logTail()}`);
+        if (!daemon.isRunning()) throw new GiveUpError(`karp of ${namespace} ended:\n${daemon.logTail(40)}`);
         return await this.control.call("GET", "/v1/status");
       },
       { seconds: 60 },

@@ -7,9 +7,12 @@ export interface Deadline {
   readonly everySeconds?: number;
 }
 
+/** Thrown by a probe: waiting longer is of no use. */
+export class GiveUpError extends Error {}
+
 /**
  * Tries `probe` until it gives something true and returns that. A probe that throws counts as "not yet".
- * @throws Error that names `what` and the last thing seen when the time is over
+ * @throws Error that names `what` and the last thing seen when the time is over; GiveUpError at once
  */
 export async function waitFor<T>(
   what: string,
@@ -24,10 +27,12 @@ export async function waitFor<T>(
       if (value) return value as Exclude<T, false | undefined | null>;
       last = value;
     } catch (error) {
+      if (error instanceof GiveUpError) throw error;
       last = error;
     }
     if (performance.now() > end) {
-      throw new Error(`waited ${deadline.seconds} s in vain for ${what} (last: ${String(last)})`, { cause: last });
+      const seen = last instanceof Error ? last.message : String(last);
+      throw new Error(`waited ${deadline.seconds} s in vain for ${what} (last: ${seen})`);
     }
     await delay((deadline.everySeconds ?? 0.1) * 1000);
   }
