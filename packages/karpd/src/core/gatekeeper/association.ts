@@ -1,0 +1,296 @@
+import type { Instant, UnixMilliseconds } from "@karp/ikev2";
+import type { DriverKey, Observation } from "../../ports/routingDriver.ts";
+import type { SessionConfiguration } from "../configuration.ts";
+import type { HeapItem } from "../deadlineHeap.ts";
+import type { KeyTableChange, KeyTableRow } from "../keytable/row.ts";
+import type { Peer } from "./peer.ts";
+
+/** One RP pairing to be keyed: its MKTs, and what is under way with the peer, the driver and the store. */
+export interface Association extends HeapItem {
+  readonly name: string;
+  session: SessionConfiguration;
+  /** Undefined: no identity may key this session. */
+  peer: Peer | undefined;
+  /** False when the session is not configured any more: its keys stay, nothing is done. */
+  isManaged: boolean;
+  /** Oldest first; those that are removed and rest in quarantine too. */
+  mkts: Mkt[];
+  /** What the driver is asked to prefer. */
+  preferred: Mkt | undefined;
+  negotiation: Negotiation;
+  /** Somebody asked for a new MKT. */
+  request: string | undefined;
+  /** SendIDs of requests whose fate is unknown: the peer may hold an MKT that we do not. */
+  doubtful: readonly Doubt[];
+  /** INTEG algorithms that the driver refused. */
+  refusedAlgorithms: readonly string[];
+  driver: Driver;
+  watch: Watch;
+  telling: Telling;
+  /** All keys, or the expired ones, are being taken out of use. */
+  closing: Closing | undefined;
+  /** Set until somebody asks for new keys. */
+  revokedBecause: string | undefined;
+  frozenUntil: Instant | undefined;
+  /** Once keyed, a session is never left without a key (sticky). */
+  wasKeyed: boolean;
+  saving: Saving | undefined;
+  /** Changes that wait for the store, besides those of dirty MKTs. */
+  changes: KeyTableChange[];
+  /** Something must not wait for the store: a preference that turned out wrong. */
+  isUrgent: boolean;
+  /** Replies that wait until everything is stored. */
+  replies: readonly PendingReply[];
+  heldBackBecause: string | undefined;
+  completedRollovers: number;
+  timeline: readonly { readonly at: UnixMilliseconds; readonly text: string }[];
+}
+
+export interface Mkt {
+  row: KeyTableRow;
+  situation: Situation;
+  readonly fingerprint: string;
+  /** Since when this process holds it. */
+  readonly heldAt: Instant;
+  readonly softAt: Instant | undefined;
+  readonly hardAt: Instant | undefined;
+  readonly origin: Origin | undefined;
+  /** The response to the peer's request waits for the store. */
+  commitId: number | undefined;
+  /** Highest generation known to be on disk; 0: none. */
+  storedGeneration: number;
+  isDirty: boolean;
+  acceptance: Acceptance;
+  /** The peer said so itself (KEY_STATE 0), not merely nothing. */
+  isUnknownToPeer: boolean;
+  /** Last KEY_STATE about it. */
+  heardAt: Instant | undefined;
+  /** Tell again, though the state has not changed. */
+  tellsAgain: boolean;
+  toldAt: Instant | undefined;
+  /** Last value of its counter of good segments. */
+  good: number | undefined;
+  /** A segment with it was accepted: last time that this was seen. */
+  usedAt: Instant | undefined;
+  /** A segment with it was accepted at some time. */
+  wasUsed: boolean;
+  hasExpired: boolean;
+}
+
+/** Who asked for the MKT, and the lowest nonce of its exchange: what collisions are decided by (RFC 7296 section 2.8.1). */
+export interface Origin {
+  readonly isOurs: boolean;
+  readonly lowestNonce: string;
+}
+
+export type Acceptance =
+  /** Since the start of the process the driver has not said. */
+  | { readonly name: "unknown" }
+  | { readonly name: "absent" }
+  | { readonly name: "accepted" }
+  | { readonly name: "lost"; readonly reason: string }
+  | { readonly name: "refused"; readonly reason: string };
+
+/** D of ours about an MKT. */
+export type Deletion =
+  | { readonly name: "notSent" }
+  | { readonly name: "sent"; readonly requestId: number }
+  | { readonly name: "answered"; readonly at: Instant };
+
+export type Situation =
+  | { readonly name: "held"; readonly since: Instant }
+  /** `barred`: it was preferred and nothing came up with it. */
+  | { readonly name: "installed"; readonly since: Instant; readonly barred: Barred | undefined }
+  | Preferred
+  | { readonly name: "current"; readonly since: Instant; readonly proof: Proof }
+  | Retiring
+  | {
+      readonly name: "removed";
+      readonly since: Instant;
+      readonly deletion: Deletion;
+      readonly tellsUnknown: boolean;
+    };
+
+export interface Barred {
+  readonly since: Instant;
+  readonly until: Instant;
+  readonly times: number;
+}
+
+export interface Preferred {
+  readonly name: "preferred";
+  readonly since: Instant;
+  /** The driver confirmed the preference. */
+  readonly confirmedAt: Instant | undefined;
+  /** There was no connection when it became preferred. */
+  readonly wasIdle: boolean;
+  /** Segments with other keys that were accepted since. */
+  readonly otherSegments: number;
+  readonly timesBarred: number;
+}
+
+export type Proof = "traffic" | "peer" | "idle" | "restored";
+
+export interface Retiring {
+  readonly name: "retiring";
+  readonly since: Instant;
+  /** "replaced": its successor is current. "givenUp": it was never current and will not be. "failed": the driver refused it. */
+  readonly why: "replaced" | "givenUp" | "failed";
+  readonly reason: string;
+  readonly deletion: Deletion;
+  /** It is being taken out of the driver. */
+  readonly isLeaving: boolean;
+}
+
+export type Negotiation =
+  | { readonly name: "idle" }
+  | {
+      readonly name: "wanted";
+      readonly since: Instant;
+      readonly sinceWall: UnixMilliseconds;
+      readonly reason: string;
+      readonly attempts: number;
+      readonly notBefore: Instant;
+      readonly lastFailure: string | undefined;
+      /** Bitmap from KEYID_IN_USE. */
+      readonly takenByPeer: Uint8Array | undefined;
+      /** REKEY_SA was refused with CHILD_SA_NOT_FOUND: ask for a plain new one. */
+      readonly asPlain: boolean;
+    }
+  | {
+      readonly name: "negotiating";
+      readonly since: Instant;
+      readonly sinceWall: UnixMilliseconds;
+      readonly reason: string;
+      readonly attempts: number;
+      readonly requestId: number;
+      readonly sendId: number;
+      readonly rekeys: Mkt | undefined;
+    };
+
+export interface Doubt {
+  readonly sendId: number;
+  readonly deletion: Deletion;
+  readonly since: Instant;
+}
+
+/** What the driver is asked to hold: key and its use. */
+export type Plan = ReadonlyMap<Mkt, DriverKey["use"]>;
+
+export interface Driver {
+  readonly activity: DriverActivity;
+  /** The last plan that it confirmed in this process. */
+  readonly confirmed: Plan | undefined;
+  readonly trouble: Trouble | undefined;
+  readonly attempts: number;
+  /** The daemon was seen to differ from the confirmed plan. */
+  readonly hasDrifted: boolean;
+}
+
+export type DriverActivity =
+  /** After a start: what is in use is looked at before anything is written. */
+  | { readonly name: "unexamined" }
+  | { readonly name: "idle" }
+  | { readonly name: "applying"; readonly requestId: number; readonly plan: Plan; readonly since: Instant }
+  | { readonly name: "waiting"; readonly until: Instant; readonly plan: Plan }
+  | { readonly name: "revoking"; readonly requestId: number; readonly plan: Plan; readonly since: Instant };
+
+export interface Trouble {
+  readonly kind: "pending" | "refused" | "lost" | "foreign" | "silent";
+  readonly reason: string;
+  readonly since: Instant;
+  readonly sinceWall: UnixMilliseconds;
+}
+
+export interface Watch {
+  readonly requestId: number | undefined;
+  readonly requestedAt: Instant | undefined;
+  readonly last: { readonly at: Instant; readonly observation: Observation } | undefined;
+  readonly answeredAt: Instant | undefined;
+  readonly unavailable: string | undefined;
+  /** A key that is none of ours is in use. */
+  readonly foreign: { readonly since: Instant; readonly text: string } | undefined;
+  /** How often in a row the daemon asked for another key than the plan says. */
+  readonly strayCount: number;
+}
+
+export interface Telling {
+  readonly sent: { readonly requestId: number; readonly items: readonly Told[] } | undefined;
+  readonly attempts: number;
+  readonly notBefore: Instant;
+  /** Nothing can be said before the next IKE SA. */
+  readonly waitsForIkeSa: boolean;
+  readonly freezeSeconds: number | undefined;
+  readonly lastFailure: { readonly sinceWall: UnixMilliseconds; readonly text: string } | undefined;
+}
+
+export type Told =
+  | { readonly kind: "state"; readonly mkt: Mkt; readonly state: number }
+  | { readonly kind: "delete"; readonly mkt: Mkt }
+  | { readonly kind: "doubt"; readonly sendId: number }
+  | { readonly kind: "freeze" };
+
+export interface Closing {
+  readonly why: "revoked" | "expired";
+  readonly reason: string;
+  readonly victims: readonly Mkt[];
+  readonly attempts: number;
+  readonly notBefore: Instant;
+  readonly replyTo: number | undefined;
+}
+
+export interface Saving {
+  readonly requestId: number;
+  readonly rows: readonly { readonly mkt: Mkt; readonly generation: number }[];
+  readonly changes: readonly KeyTableChange[];
+}
+
+export interface PendingReply {
+  readonly requestId: number;
+  readonly text: string;
+  readonly adminKeyName: string | undefined;
+}
+
+/** It is or may be in the driver, and can be used. */
+export function isLive(mkt: Mkt): boolean {
+  return mkt.situation.name !== "removed";
+}
+
+export function liveMkts(association: Association): readonly Mkt[] {
+  return association.mkts.filter(isLive);
+}
+
+export function isPlaceholder(mkt: Mkt): boolean {
+  return mkt.row.createdBy === "placeholder";
+}
+
+/** A negotiated or manual MKT that is neither retiring nor removed. */
+export function isServing(mkt: Mkt): boolean {
+  return !isPlaceholder(mkt) && mkt.situation.name !== "retiring" && mkt.situation.name !== "removed";
+}
+
+export function currentMkt(association: Association): Mkt | undefined {
+  return association.mkts.find((mkt) => mkt.situation.name === "current");
+}
+
+/** MKTs on their way to become current. */
+export function candidates(association: Association): readonly Mkt[] {
+  return association.mkts.filter((mkt) => isServing(mkt) && mkt.situation.name !== "current");
+}
+
+export function newestServing(association: Association): Mkt | undefined {
+  return association.mkts.findLast(isServing);
+}
+
+export function isAccepted(mkt: Mkt): boolean {
+  return mkt.acceptance.name === "accepted";
+}
+
+/** Everything about this association is on disk. */
+export function isStored(association: Association): boolean {
+  return (
+    association.saving === undefined &&
+    association.changes.length === 0 &&
+    association.mkts.every((mkt) => !mkt.isDirty)
+  );
+}

@@ -1,0 +1,274 @@
+import type { DriverKey } from "../../ports/routingDriver.ts";
+import type { EventName } from "../events.ts";
+import { mktAlgorithms } from "../keytable/algorithms.ts";
+import { selectForSending } from "../keytable/select.ts";
+import type { Command, CommandReply, LocalCaller, ManualKey } from "../machine.ts";
+import { MOST_LIVE_MKTS } from "./admit.ts";
+import {
+  type Association,
+  currentMkt,
+  isPlaceholder,
+  isServing,
+  liveMkts,
+  type Mkt,
+  newestServing,
+} from "./association.ts";
+import { beginClosing } from "./close.ts";
+import { giveUp } from "./collide.ts";
+import { freeze, MOST_FREEZE_SECONDS, thaw } from "./freeze.ts";
+import { revokedFact } from "./makeAssociation.ts";
+import { makeMkt } from "./makeMkt.ts";
+import { isUnderWay } from "./negotiate.ts";
+import type { Turn } from "./turn.ts";
+
+/** Who may read, insert and delete the keys of a session (invariant 6). */
+export type Entitlement = (caller: LocalCaller, session: string) => boolean;
+
+/** A reply now, or undefined when it comes once everything is stored and done. */
+type Answer = CommandReply | undefined;
+
+export type SessionCommand = Exclude<
+  Command,
+  { readonly kind: "freeze" | "thaw" | "Keytable_delete" | "Keytable_insertSA" }
+>;
+
+export function onSessionCommand(
+  turn: Turn,
+  association: Association,
+  command: SessionCommand,
+  requestId: number,
+  isEntitled: Entitlement,
+): Answer {
+  switch (command.kind) {
+    case "RKMP_generateSA":
+    case "RKMP_rekeySA":
+      return requestKey(turn, association, command.kind);
+    case "Keytable_getSA":
+      return readKey(turn, association, command.caller, isEntitled);
+    case "Keytable_rekeySA":
+      return insertKey(turn, association, command.row, command.caller, requestId, isEntitled, true);
+    case "revoke":
+      return revoke(turn, association, command.reason, requestId);
+  }
+}
+
+function requestKey(turn: Turn, association: Association, kind: "RKMP_generateSA" | "RKMP_rekeySA"): Answer {
+  if (association.peer === undefined) return refuse("noPeer", `no peer may key ${association.name}`);
+  if (kind === "RKMP_rekeySA" && newestServing(association) === undefined && association.revokedBecause === undefined) {
+    return refuse("noKey", `${association.name} has no key to replace; ask for one with RKMP_generateSA`);
+  }
+  if (association.frozenUntil !== undefined && currentMkt(association) !== undefined) {
+    return refuse(
+      "frozen",
+      `rollovers of ${association.name} are frozen; end that with: karp thaw ${association.name}`,
+    );
+  }
+  if (association.closing !== undefined) return refuse("busy", `the keys of ${association.name} are being revoked`);
+  if (association.revokedBecause !== undefined) {
+    association.revokedBecause = undefined;
+    association.changes.push({ kind: "deleteFact", name: revokedFact(association.name) });
+  }
+  if (isUnderWay(turn, association))
+    return { ok: true, text: `a rollover of ${association.name} is under way already` };
+  association.request = "somebody asked for it";
+  if (association.negotiation.name === "wanted") {
+    association.negotiation = { ...association.negotiation, notBefore: turn.now.monotonic };
+  }
+  turn.hasMoved = true;
+  return { ok: true, text: `a new key for ${association.name} is being negotiated` };
+}
+
+function readKey(turn: Turn, association: Association, caller: LocalCaller, isEntitled: Entitlement): Answer {
+  if (!isEntitled(caller, association.name)) return refuseCaller(turn, association, caller, "read");
+  const mkt = keyInUse(turn, association);
+  if (mkt?.row.key === undefined) return refuse("noKey", `${association.name} has no key`);
+  audit(
+    turn,
+    association,
+    "keyRead",
+    `key ${mkt.fingerprint} was read by uid ${caller.uid} (pid ${caller.pid})`,
+    caller,
+    mkt,
+  );
+  return {
+    ok: true,
+    text: `key ${mkt.fingerprint}`,
+    adminKeyName: mkt.row.adminKeyName,
+    key: driverKey(mkt, mkt.row.key),
+  };
+}
+
+/** The row that RFC 7210 section 3 selects for sending; before any is, the newest. */
+function keyInUse(turn: Turn, association: Association): Mkt | undefined {
+  const serving = association.mkts.filter((mkt) => isServing(mkt) && mkt.storedGeneration > 0);
+  const lookup = { peer: association.session.remoteAddress, protocol: "TCP-AO" };
+  const row = selectForSending(
+    serving.map((mkt) => mkt.row),
+    lookup,
+    turn.now.wall,
+  );
+  return serving.find((mkt) => mkt.row === row) ?? serving.at(-1);
+}
+
+function driverKey({ row }: Mkt, masterKey: DriverKey["masterKey"]): DriverKey {
+  const { adminKeyName, sendId, recvId, algorithm, state } = row;
+  const use = state === "preferred" || state === "current" ? "preferred" : "accept";
+  return {
+    adminKeyName,
+    sendId,
+    recvId,
+    algorithm,
+    coversTcpOptions: row.protocolSpecificInfo.coversTcpOptions,
+    masterKey,
+    use,
+  };
+}
+
+/** Keytable_insertSA, and with `replaces` Keytable_rekeySA: a key that a person made. */
+export function insertKey(
+  turn: Turn,
+  association: Association,
+  key: ManualKey,
+  caller: LocalCaller,
+  requestId: number,
+  isEntitled: Entitlement,
+  replaces: boolean,
+): Answer {
+  if (!isEntitled(caller, association.name)) return refuseCaller(turn, association, caller, "insert");
+  const fault = faultOf(turn, association, key);
+  if (fault !== undefined) return fault;
+  const { sendId, recvId, algorithm, coversTcpOptions, masterKey } = key;
+  const mkt = makeMkt(turn, association, {
+    createdBy: "manual",
+    sendId,
+    recvId,
+    algorithm,
+    coversTcpOptions,
+    masterKey,
+    credentialFingerprint: "manual",
+    replaces: replaces ? currentMkt(association) : undefined,
+    origin: undefined,
+    commitId: undefined,
+  });
+  association.mkts = [...association.mkts, mkt];
+  turn.ground.keyIds.add(association, mkt);
+  turn.hasMoved = true;
+  audit(
+    turn,
+    association,
+    "keyInserted",
+    `key ${mkt.fingerprint} was inserted by uid ${caller.uid} (pid ${caller.pid})`,
+    caller,
+    mkt,
+  );
+  replyWhenStored(association, requestId, `key ${mkt.fingerprint} is in the key table`, mkt.row.adminKeyName);
+  return undefined;
+}
+
+function faultOf(turn: Turn, association: Association, key: ManualKey): Answer {
+  const { keyOctets } = mktAlgorithms[key.algorithm];
+  if (key.masterKey.length !== keyOctets) {
+    return refuse("badKey", `${key.algorithm} takes a key of ${keyOctets} octets, not ${key.masterKey.length}`);
+  }
+  if (!isKeyId(key.sendId) || !isKeyId(key.recvId)) return refuse("badKeyId", "KeyIDs are whole numbers from 0 to 255");
+  const peer = association.peer?.config;
+  const overlaps = (mkt: Mkt): boolean => mkt.row.sendId === key.sendId || mkt.row.recvId === key.recvId;
+  const isTaken =
+    peer === undefined ? association.mkts.some(overlaps) : turn.ground.keyIds.isTaken(peer, association.session, key);
+  // RFC 5925 section 3.1: the IDs of MKTs MUST NOT overlap where their TCP connection identifiers overlap
+  if (isTaken) return refuse("keyIdInUse", `SendID ${key.sendId} or RecvID ${key.recvId} is in use`);
+  if (liveMkts(association).length >= MOST_LIVE_MKTS)
+    return refuse("tooManyKeys", `${association.name} has ${MOST_LIVE_MKTS} keys already`);
+  return undefined;
+}
+
+function isKeyId(value: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= 255;
+}
+
+/** Keytable_delete: a key that is in use is not taken away like this. */
+export function deleteKey(
+  turn: Turn,
+  association: Association,
+  mkt: Mkt,
+  caller: LocalCaller,
+  requestId: number,
+  isEntitled: Entitlement,
+): Answer {
+  if (!isEntitled(caller, association.name)) return refuseCaller(turn, association, caller, "delete");
+  const isNeeded = mkt === association.preferred || mkt.situation.name === "current" || isPlaceholder(mkt);
+  if (isNeeded || mkt.wasUsed) {
+    return refuse(
+      "keyInUse",
+      `key ${mkt.fingerprint} is in use: replace it with karp rekey, or end the session with karp revoke`,
+    );
+  }
+  if (isServing(mkt)) giveUp(turn, association, mkt, "it was deleted");
+  audit(
+    turn,
+    association,
+    "keyDeleted",
+    `key ${mkt.fingerprint} was deleted by uid ${caller.uid} (pid ${caller.pid})`,
+    caller,
+    mkt,
+  );
+  replyWhenStored(association, requestId, `key ${mkt.fingerprint} is being removed`, mkt.row.adminKeyName);
+  return undefined;
+}
+
+function revoke(turn: Turn, association: Association, reason: string, requestId: number): Answer {
+  if (association.closing !== undefined)
+    return refuse("busy", `the keys of ${association.name} are being revoked already`);
+  association.revokedBecause = reason;
+  association.changes.push({ kind: "setFact", name: revokedFact(association.name), value: reason });
+  beginClosing(turn, association, "revoked", reason, requestId);
+  return undefined;
+}
+
+/** `karp freeze` and `karp thaw`, for one session or all. */
+export function onFreezeCommand(
+  turn: Turn,
+  associations: readonly Association[],
+  command: Extract<Command, { readonly kind: "freeze" | "thaw" }>,
+): CommandReply {
+  if (command.kind === "freeze") {
+    if (!(command.seconds > 0 && command.seconds <= MOST_FREEZE_SECONDS)) {
+      return { ok: false, code: "badDuration", text: `freeze for 1 to ${MOST_FREEZE_SECONDS} s` };
+    }
+    for (const association of associations) freeze(turn, association, command.seconds);
+    return { ok: true, text: `rollovers of ${nameAll(associations)} are frozen for ${command.seconds} s` };
+  }
+  for (const association of associations) thaw(turn, association, "somebody thawed it");
+  return { ok: true, text: `rollovers of ${nameAll(associations)} go on` };
+}
+
+function nameAll(associations: readonly Association[]): string {
+  const [only] = associations;
+  return associations.length === 1 && only !== undefined ? only.name : `${associations.length} sessions`;
+}
+
+function replyWhenStored(association: Association, requestId: number, text: string, adminKeyName: string): void {
+  association.replies = [...association.replies, { requestId, text, adminKeyName }];
+}
+
+function refuseCaller(turn: Turn, association: Association, caller: LocalCaller, what: string): CommandReply {
+  const text = `uid ${caller.uid} (pid ${caller.pid}) may not ${what} keys of ${association.name}`;
+  turn.event(association, "keyRead", "warning", text, { data: { uid: caller.uid, pid: caller.pid, allowed: false } });
+  return refuse("notEntitled", text);
+}
+
+function audit(
+  turn: Turn,
+  association: Association,
+  name: EventName,
+  text: string,
+  caller: LocalCaller,
+  mkt: Mkt,
+): void {
+  const { uid, gid, pid } = caller;
+  turn.event(association, name, "info", text, { mkt, data: { uid, gid, pid, allowed: true } });
+}
+
+function refuse(code: string, text: string): { readonly ok: false; readonly code: string; readonly text: string } {
+  return { ok: false, code, text };
+}

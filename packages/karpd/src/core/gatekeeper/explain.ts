@@ -1,0 +1,129 @@
+import type { Instant, Now } from "@karp/ikev2";
+import { formatRfc3339 } from "../time.ts";
+import type { RolloverView } from "../views.ts";
+import { type Association, candidates, currentMkt, isAccepted, isPlaceholder, type Mkt } from "./association.ts";
+import { isWaitingForPeer } from "./peerState.ts";
+import type { Facts, Permission } from "./rules.ts";
+import type { Ground } from "./turn.ts";
+
+export interface Explanation {
+  readonly since?: string;
+  readonly waitingFor?: NonNullable<RolloverView["waitingFor"]>;
+  readonly nextAt?: Instant;
+  readonly nextCommand?: string;
+}
+
+/** The step at which the newest rollover of a session stands. */
+export function stepOf(association: Association): string {
+  if (association.negotiation.name === "negotiating") return "negotiating";
+  if (association.watch.foreign !== undefined) return "foreign";
+  const candidate = candidates(association).at(-1);
+  if (candidate !== undefined && candidate !== currentMkt(association)) return candidate.row.state;
+  if (association.negotiation.name === "wanted") return association.frozenUntil === undefined ? "wanted" : "frozen";
+  if (association.mkts.some(({ row }) => row.state === "failed")) return "failed";
+  const isRetiring = association.mkts.some((mkt) => mkt.situation.name === "retiring" && !isPlaceholder(mkt));
+  if (isRetiring) return "retiring";
+  return association.frozenUntil === undefined ? "idle" : "frozen";
+}
+
+/** Who is waited for, since when, why, and what to type (DESIGN section 7). */
+export function explain(ground: Ground, association: Association, now: Now): Explanation {
+  const { name, negotiation } = association;
+  if (association.revokedBecause !== undefined) return { nextCommand: `karp rekey ${name}` };
+  if (association.driver.trouble !== undefined) return ofDriver(association);
+  if (negotiation.name === "negotiating")
+    return waiting(association, now, "peer", "the peer has not answered yet", negotiation.sinceWall);
+  const candidate = candidates(association).at(-1);
+  if (candidate !== undefined) return ofCandidate(ground, association, candidate, now);
+  if (negotiation.name === "wanted") return ofWanted(association, negotiation, now);
+  const retiring = association.mkts.find((mkt) => mkt.situation.name === "retiring" && !isPlaceholder(mkt));
+  if (retiring !== undefined) return ofRetiring(ground, association, retiring, now);
+  const { softAt } = currentMkt(association) ?? {};
+  return softAt === undefined ? {} : { nextAt: softAt };
+}
+
+function ofDriver(association: Association): Explanation {
+  const { trouble, activity } = association.driver;
+  if (trouble === undefined) return {};
+  const since = formatRfc3339(trouble.sinceWall);
+  const nextCommand = trouble.kind === "pending" ? undefined : "karp doctor";
+  return {
+    since,
+    waitingFor: { whom: `driver ${association.session.driver}`, since, reason: trouble.reason },
+    ...(activity.name === "waiting" ? { nextAt: activity.until } : {}),
+    ...(nextCommand === undefined ? {} : { nextCommand }),
+  };
+}
+
+function ofWanted(
+  association: Association,
+  wanted: Extract<Association["negotiation"], { readonly name: "wanted" }>,
+  now: Now,
+): Explanation {
+  const { heldBackBecause, name } = association;
+  if (heldBackBecause !== undefined) {
+    const isFrozen = association.frozenUntil !== undefined;
+    const explanation = waiting(association, now, isFrozen ? "operator" : "clock", heldBackBecause, wanted.sinceWall);
+    return isFrozen ? { ...explanation, nextCommand: `karp thaw ${name}` } : explanation;
+  }
+  const reason = wanted.lastFailure ?? "the request has not been sent yet";
+  return { ...waiting(association, now, "peer", reason, wanted.sinceWall), nextAt: wanted.notBefore };
+}
+
+function ofCandidate(ground: Ground, association: Association, mkt: Mkt, now: Now): Explanation {
+  const facts: Facts = { now, observes: ground.drivers.observes(association.session.driver) };
+  const since = mkt.row.history[mkt.row.state];
+  if (mkt.storedGeneration === 0) return waiting(association, now, "store", "the key is not on disk yet", since);
+  if (isWaitingForPeer(association, mkt))
+    return waiting(association, now, "peer", "the first key goes in when both ends can", since);
+  if (mkt.situation.name === "preferred") {
+    if (mkt.situation.confirmedAt === undefined)
+      return waiting(association, now, "driver", "it has not confirmed the preference", since);
+    const whom = facts.observes ? "session" : "peer";
+    const reason = facts.observes
+      ? "segments with the key have not been seen in both directions"
+      : "the driver cannot observe, and the peer has not said in-use";
+    return { ...waiting(association, now, whom, reason, since), nextCommand: "karp show sessions" };
+  }
+  if (!isAccepted(mkt))
+    return waiting(association, now, "driver", "it has not confirmed that the key is accepted", since);
+  return ofPermission(association, ground.rules.mayPrefer(association, mkt, facts), now, since);
+}
+
+function ofRetiring(ground: Ground, association: Association, mkt: Mkt, now: Now): Explanation {
+  const facts: Facts = { now, observes: ground.drivers.observes(association.session.driver) };
+  return ofPermission(
+    association,
+    ground.rules.mayRemove(association, mkt, facts),
+    now,
+    mkt.row.history[mkt.row.state],
+  );
+}
+
+function ofPermission(
+  association: Association,
+  permission: Permission,
+  now: Now,
+  since: Now["wall"] | undefined,
+): Explanation {
+  if (permission.isGranted) return waiting(association, now, "driver", "the next step is under way", since);
+  const explanation = waiting(association, now, permission.whom, permission.because, since);
+  return permission.at === undefined ? explanation : { ...explanation, nextAt: permission.at };
+}
+
+function waiting(
+  association: Association,
+  now: Now,
+  who: string,
+  reason: string,
+  since: Now["wall"] | undefined,
+): Explanation {
+  const text = formatRfc3339(since ?? now.wall);
+  const names: Readonly<Record<string, string>> = {
+    peer: association.session.peer,
+    driver: `driver ${association.session.driver}`,
+    store: "key table",
+    session: `session ${association.name}`,
+  };
+  return { since: text, waitingFor: { whom: names[who] ?? who, since: text, reason } };
+}

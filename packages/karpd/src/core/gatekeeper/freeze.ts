@@ -1,0 +1,47 @@
+import type { UnixMilliseconds } from "@karp/ikev2";
+import { formatRfc3339, later, wallLater } from "../time.ts";
+import type { Association } from "./association.ts";
+import type { Turn } from "./turn.ts";
+
+/** No rollover begins, and no key is newly preferred or removed, until then; the peer is told. */
+export function freeze(turn: Turn, association: Association, seconds: number): void {
+  const until = wallLater(turn.now.wall, seconds);
+  association.frozenUntil = later(turn.now.monotonic, seconds);
+  association.changes.push({ kind: "setFact", name: freezeFact(association), value: String(Math.round(until)) });
+  association.telling = { ...association.telling, freezeSeconds: Math.ceil(seconds) };
+  turn.hasMoved = true;
+  turn.event(
+    association,
+    "frozen",
+    "info",
+    `rollovers of ${association.name} are frozen until ${formatRfc3339(until)}`,
+  );
+}
+
+export function thaw(turn: Turn, association: Association, reason: string): void {
+  if (association.frozenUntil === undefined) return;
+  association.frozenUntil = undefined;
+  association.changes.push({ kind: "deleteFact", name: freezeFact(association) });
+  association.telling = { ...association.telling, freezeSeconds: 0 };
+  turn.hasMoved = true;
+  turn.event(association, "thawed", "info", `rollovers of ${association.name} go on: ${reason}`);
+}
+
+export function thawWhenOver(turn: Turn, association: Association): void {
+  if (association.frozenUntil === undefined) return;
+  if (turn.now.monotonic >= association.frozenUntil) thaw(turn, association, "the time is over");
+  else turn.wake(association.frozenUntil);
+}
+
+export function freezeFact({ name }: Association): string {
+  return `freeze:${name}`;
+}
+
+/** What is left of a freeze after a restart: at most what a clock that jumped leaves believable. */
+export function restoredFreeze(turn: Turn, value: string | undefined): Association["frozenUntil"] {
+  const until = Number(value) as UnixMilliseconds;
+  if (value === undefined || !Number.isFinite(until) || until <= turn.now.wall) return undefined;
+  return later(turn.now.monotonic, Math.min((until - turn.now.wall) / 1000, MOST_FREEZE_SECONDS));
+}
+
+export const MOST_FREEZE_SECONDS = 90 * 86_400;

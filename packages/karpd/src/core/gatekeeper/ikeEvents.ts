@@ -1,0 +1,193 @@
+import type { IkeEvent, NegotiatedMkt } from "@karp/ikev2";
+import { Refusal } from "../codePoints.ts";
+import type { EventName, Severity } from "../events.ts";
+import { later } from "../time.ts";
+import { admit } from "./admit.ts";
+import { type Association, currentMkt, type Mkt } from "./association.ts";
+import { onNegotiatedByUs, onNegotiationFailed, peerIsBack } from "./negotiate.ts";
+import type { Peer } from "./peer.ts";
+import { hear, hearDelete, isOfPeer } from "./peerState.ts";
+import { onInformed, onInformFailed, tellAllAgain } from "./tell.ts";
+import type { Turn } from "./turn.ts";
+
+/** What ikeEvents needs of the gatekeeper's tables. */
+export interface Directory {
+  peer(name: string): Peer | undefined;
+  session(name: string): Association | undefined;
+  /** The association that asked with this id; forgotten afterwards. */
+  takeRequest(requestId: number): Association | undefined;
+  /** It is looked at before the turn ends. */
+  touch(association: Association): void;
+}
+
+/** At most so many KEY_STATEs that came before their MKT are kept of a peer. */
+const MOST_EARLY = 8;
+
+/** What the IKE engine tells. The death of an IKE SA, in whatever way, touches no MKT. */
+export function onIkeEvent(turn: Turn, directory: Directory, event: IkeEvent): void {
+  switch (event.kind) {
+    case "mktNegotiated":
+      onNegotiated(turn, directory, event);
+      return;
+    case "mktFailed":
+      answered(directory, event.requestId, (association) => onNegotiationFailed(turn, association, event));
+      return;
+    case "informed":
+      answered(directory, event.requestId, (association) => onInformed(turn, association, event.requestId));
+      return;
+    case "informFailed":
+      answered(directory, event.requestId, (association) =>
+        onInformFailed(turn, association, event.requestId, event.failure),
+      );
+      return;
+    case "keyState":
+    case "mktsDeleted":
+    case "freeze":
+      onPeerSaid(turn, directory, event);
+      return;
+    case "keyLifetime":
+      return;
+    default:
+      onIkeSa(turn, directory, event);
+  }
+}
+
+function answered(directory: Directory, requestId: number, act: (association: Association) => void): void {
+  const association = directory.takeRequest(requestId);
+  if (association === undefined) return;
+  act(association);
+  directory.touch(association);
+}
+
+function onNegotiated(turn: Turn, directory: Directory, negotiated: NegotiatedMkt): void {
+  if (negotiated.requestId !== undefined) {
+    answered(directory, negotiated.requestId, (association) => onNegotiatedByUs(turn, association, negotiated));
+    return;
+  }
+  const association = negotiated.context === undefined ? undefined : directory.session(negotiated.context);
+  const mkt = association === undefined ? undefined : admitPeers(turn, association, negotiated);
+  if (association !== undefined) directory.touch(association);
+  if (mkt === undefined && negotiated.commitId !== undefined) {
+    turn.ike({ kind: "abort", commitId: negotiated.commitId, notifyType: Refusal.TEMPORARY_FAILURE });
+  }
+}
+
+function admitPeers(turn: Turn, association: Association, negotiated: NegotiatedMkt): Mkt | undefined {
+  const named = association.mkts.find(({ row }) => row.sendId === negotiated.replaces);
+  const mkt = admit(turn, association, negotiated, negotiated.replaces === undefined ? currentMkt(association) : named);
+  if (mkt !== undefined && association.negotiation.name !== "negotiating") association.request = undefined;
+  return mkt;
+}
+
+function onPeerSaid(
+  turn: Turn,
+  directory: Directory,
+  event: Extract<IkeEvent, { readonly kind: "keyState" | "mktsDeleted" | "freeze" }>,
+): void {
+  const peer = directory.peer(event.peer);
+  if (peer === undefined) return;
+  if (event.kind === "freeze") {
+    peer.frozenUntil = event.seconds === 0 ? undefined : later(turn.now.monotonic, event.seconds);
+    tellPeople(
+      turn,
+      peer,
+      event.seconds === 0 ? "thawed" : "frozen",
+      "info",
+      `${peer.config.name} begins no rollover for ${event.seconds} s`,
+    );
+    for (const association of peer.associations) directory.touch(association);
+    return;
+  }
+  for (const recvId of event.kind === "keyState" ? [event.recvId] : event.recvIds) {
+    const found = turn.ground.keyIds.find(peer.localIdentity, peer.remoteIdentity, recvId);
+    if (found === undefined) {
+      if (event.kind === "keyState") keepEarly(peer, event);
+      continue;
+    }
+    const { association, mkt } = found;
+    // Only the identity and the credential that made an MKT may comment on it.
+    if (!isOfPeer(association, mkt)) continue;
+    if (event.kind === "keyState") hear(turn, association, mkt, event.state, event.reason);
+    else hearDelete(turn, association, mkt);
+    directory.touch(association);
+  }
+}
+
+/** A peer's request may overtake its response: its word is kept while we wait for an answer of it. */
+function keepEarly(peer: Peer, { recvId, state, reason }: Extract<IkeEvent, { readonly kind: "keyState" }>): void {
+  const isWaiting = [...peer.associations].some(({ negotiation }) => negotiation.name === "negotiating");
+  if (!isWaiting) return;
+  peer.early = [...peer.early.filter((early) => early.recvId !== recvId), { recvId, state, reason }].slice(-MOST_EARLY);
+}
+
+type IkeSaEvent = Extract<
+  IkeEvent,
+  { readonly kind: "ikeSaEstablished" | "ikeSaRekeyed" | "ikeSaClosed" | "ikeSaFailed" | "peerRejected" }
+>;
+
+function onIkeSa(turn: Turn, directory: Directory, event: IkeSaEvent): void {
+  const peer = event.peer === undefined ? undefined : directory.peer(event.peer);
+  switch (event.kind) {
+    case "ikeSaEstablished":
+      if (peer !== undefined) onEstablished(turn, directory, peer, event);
+      return;
+    case "ikeSaRekeyed":
+      tellPeople(turn, peer, "ikeSaRekeyed", "info", `the IKE SA with ${event.peer} is rekeyed`);
+      return;
+    case "ikeSaClosed":
+      if (peer !== undefined) peer.ikeSa = "none";
+      tellPeople(
+        turn,
+        peer,
+        "ikeSaClosed",
+        "info",
+        `the IKE SA with ${event.peer} is closed${because(event.failure?.detail)}; its keys stay`,
+      );
+      return;
+    case "ikeSaFailed":
+      if (peer !== undefined) {
+        peer.ikeSa = peer.ikeSa === "connecting" ? "none" : peer.ikeSa;
+        peer.lastFailure = { at: turn.now.wall, text: event.failure.detail };
+      }
+      tellPeople(turn, peer, "ikeSaFailed", "warning", `no IKE SA with ${event.peer}${because(event.failure.detail)}`);
+      return;
+    case "peerRejected":
+      tellPeople(turn, peer, "peerRejected", "warning", `${event.remote.address} was refused${because(event.detail)}`);
+  }
+}
+
+function onEstablished(
+  turn: Turn,
+  directory: Directory,
+  peer: Peer,
+  event: Extract<IkeEvent, { readonly kind: "ikeSaEstablished" }>,
+): void {
+  peer.ikeSa = "established";
+  peer.role = event.isInitiator ? "initiator" : "responder";
+  peer.suite = event.suite;
+  peer.establishedAt = turn.now.wall;
+  peer.speaksKarp = event.peerSpeaksKarp;
+  peer.credential = event.credentialFingerprint;
+  peer.lastFailure = undefined;
+  tellPeople(
+    turn,
+    peer,
+    "ikeSaEstablished",
+    "info",
+    `an IKE SA with ${peer.config.name} is established (${event.suite})`,
+  );
+  for (const association of peer.associations) {
+    tellAllAgain(turn, association);
+    peerIsBack(turn, association);
+    directory.touch(association);
+  }
+}
+
+function because(detail: string | undefined): string {
+  return detail === undefined || detail === "" ? "" : `: ${detail}`;
+}
+
+function tellPeople(turn: Turn, peer: Peer | undefined, name: EventName, severity: Severity, text: string): void {
+  const about = peer === undefined ? {} : { peer: peer.config.name };
+  turn.effect({ kind: "event", event: { name, at: turn.now.wall, severity, ...about, text, data: {} } });
+}

@@ -1,0 +1,125 @@
+import type { IkePeer } from "@karp/ikev2";
+import type { SessionConfiguration } from "../configuration.ts";
+import { identityText } from "../identityText.ts";
+import { emptyBitmap, isInBitmap, KeyIdSpace, setInBitmap } from "../keytable/keyIds.ts";
+import type { KeyTableRow } from "../keytable/row.ts";
+import type { Association, Mkt } from "./association.ts";
+
+interface Found {
+  readonly association: Association;
+  readonly mkt: Mkt;
+}
+
+interface IdentitySpaces {
+  readonly sendIds: KeyIdSpace<Mkt | Association>;
+  /** What a peer says is found by (peer identity, RecvID). */
+  readonly byRecvId: Map<number, Found>;
+}
+
+/**
+ * Who uses which KeyID. A SendID is unique among all MKTs of one IKE peer identity, a RecvID among all of one (VRF, peer
+ * address), those in quarantine included: RFC 5925 section 3.1, "IDs of MKTs MUST NOT overlap where their TCP connection
+ * identifiers overlap", and routing daemons match keys by address, never by port.
+ */
+export class KeyIdTable {
+  readonly #identities = new Map<string, IdentitySpaces>();
+  readonly #addresses = new Map<string, KeyIdSpace<Mkt>>();
+
+  add(association: Association, mkt: Mkt): void {
+    this.addStray(mkt);
+    this.#identity(mkt.row.localIdentity, mkt.row.peerIdentity).byRecvId.set(mkt.row.recvId, { association, mkt });
+  }
+
+  /** An MKT of a session that is not configured: its KeyIDs stay taken, nobody may speak about it. */
+  addStray(mkt: Mkt): void {
+    this.#identity(mkt.row.localIdentity, mkt.row.peerIdentity).sendIds.take(mkt.row.sendId, mkt);
+    this.#address(addressOfRow(mkt.row)).take(mkt.row.recvId, mkt);
+  }
+
+  remove(mkt: Mkt): void {
+    const identity = this.#identity(mkt.row.localIdentity, mkt.row.peerIdentity);
+    identity.sendIds.release(mkt.row.sendId, mkt);
+    if (identity.byRecvId.get(mkt.row.recvId)?.mkt === mkt) identity.byRecvId.delete(mkt.row.recvId);
+    this.#address(addressOfRow(mkt.row)).release(mkt.row.recvId, mkt);
+  }
+
+  /** Keeps a SendID for a request that is under way, or of which the peer may hold the result. */
+  reserve(peer: IkePeer, sendId: number, association: Association): void {
+    this.#ofPeer(peer).sendIds.take(sendId, association);
+  }
+
+  unreserve(peer: IkePeer, sendId: number, association: Association): void {
+    this.#ofPeer(peer).sendIds.release(sendId, association);
+  }
+
+  /** The MKT that the peer means by its SendID. */
+  find(localIdentity: string, peerIdentity: string, recvId: number): Found | undefined {
+    return this.#identities.get(spaceName(localIdentity, peerIdentity))?.byRecvId.get(recvId);
+  }
+
+  /** True when a key with these KeyIDs would overlap with another. */
+  isTaken(
+    peer: IkePeer,
+    session: SessionConfiguration,
+    ids: { readonly sendId: number; readonly recvId: number },
+  ): boolean {
+    return (
+      this.#ofPeer(peer).sendIds.owner(ids.sendId) !== undefined ||
+      isInBitmap(this.recvIdsTaken(peer, session, []), ids.recvId)
+    );
+  }
+
+  /** A SendID for a new MKT of this session that neither end uses; undefined when there is none. */
+  chooseSendId(peer: IkePeer, session: SessionConfiguration, takenByPeer: Uint8Array | undefined): number | undefined {
+    const isExcluded = (keyId: number): boolean =>
+      session.reservedKeyIds.includes(keyId) || (takenByPeer !== undefined && isInBitmap(takenByPeer, keyId));
+    return this.#ofPeer(peer).sendIds.choose(isExcluded);
+  }
+
+  /** The RecvIDs that a new MKT of this session cannot have: the data of KMP_KEYIDS_TAKEN. */
+  recvIdsTaken(peer: IkePeer, session: SessionConfiguration, reserved = session.reservedKeyIds): Uint8Array {
+    const bitmap = emptyBitmap();
+    this.#address(addressOfSession(session)).addTo(bitmap);
+    for (const recvId of this.#ofPeer(peer).byRecvId.keys()) setInBitmap(bitmap, recvId);
+    for (const recvId of reserved) setInBitmap(bitmap, recvId);
+    return bitmap;
+  }
+
+  /** A RecvID for a key that nobody else names (placeholders). */
+  chooseRecvId(session: SessionConfiguration): number | undefined {
+    return this.#address(addressOfSession(session)).choose((keyId) => session.reservedKeyIds.includes(keyId));
+  }
+
+  #ofPeer(peer: IkePeer): IdentitySpaces {
+    return this.#identity(identityText(peer.localIdentity), identityText(peer.remoteIdentity));
+  }
+
+  #identity(localIdentity: string, peerIdentity: string): IdentitySpaces {
+    const name = spaceName(localIdentity, peerIdentity);
+    const existing = this.#identities.get(name);
+    if (existing !== undefined) return existing;
+    const created: IdentitySpaces = { sendIds: new KeyIdSpace(), byRecvId: new Map() };
+    this.#identities.set(name, created);
+    return created;
+  }
+
+  #address(name: string): KeyIdSpace<Mkt> {
+    const existing = this.#addresses.get(name);
+    if (existing !== undefined) return existing;
+    const created = new KeyIdSpace<Mkt>();
+    this.#addresses.set(name, created);
+    return created;
+  }
+}
+
+function spaceName(localIdentity: string, peerIdentity: string): string {
+  return `${localIdentity} ${peerIdentity}`;
+}
+
+function addressOfRow({ protocolSpecificInfo: { vrf, remoteAddress } }: KeyTableRow): string {
+  return `${vrf ?? ""} ${remoteAddress}`;
+}
+
+function addressOfSession({ vrf, remoteAddress }: SessionConfiguration): string {
+  return `${vrf ?? ""} ${remoteAddress}`;
+}

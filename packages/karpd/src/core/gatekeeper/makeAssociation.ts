@@ -1,0 +1,91 @@
+import type { Now } from "@karp/ikev2";
+import type { SessionConfiguration } from "../configuration.ts";
+import { type Association, currentMkt, isLive, isPlaceholder, type Mkt } from "./association.ts";
+import { freezeFact, restoredFreeze } from "./freeze.ts";
+import type { Peer } from "./peer.ts";
+import type { Turn } from "./turn.ts";
+
+/** An association as configuration and store describe it; nothing is known of its driver and its peer yet. */
+export function makeAssociation(
+  turn: Turn,
+  session: SessionConfiguration,
+  peer: Peer | undefined,
+  mkts: readonly Mkt[],
+  facts: ReadonlyMap<string, string>,
+): Association {
+  const association: Association = {
+    ...emptyAssociation(session, peer, turn.now),
+    mkts: [...mkts].sort((a, b) => (a.row.history.held ?? 0) - (b.row.history.held ?? 0)),
+  };
+  association.preferred = restoredPreference(association);
+  association.wasKeyed =
+    facts.has(`keyed:${session.name}`) || mkts.some(({ row }) => row.history.current !== undefined);
+  association.revokedBecause = facts.get(revokedFact(session.name));
+  association.frozenUntil = restoredFreeze(turn, facts.get(freezeFact(association)));
+  return association;
+}
+
+/** What was preferred before the restart is preferred after it. */
+function restoredPreference(association: Association): Mkt | undefined {
+  return (
+    association.mkts.findLast((mkt) => mkt.situation.name === "preferred") ??
+    currentMkt(association) ??
+    association.mkts.findLast((mkt) => isPlaceholder(mkt) && isLive(mkt))
+  );
+}
+
+export function revokedFact(session: string): string {
+  return `revoked:${session}`;
+}
+
+function emptyAssociation(session: SessionConfiguration, peer: Peer | undefined, now: Now): Association {
+  return {
+    deadline: undefined,
+    heapIndex: -1,
+    name: session.name,
+    session,
+    peer,
+    isManaged: true,
+    mkts: [],
+    preferred: undefined,
+    negotiation: { name: "idle" },
+    request: undefined,
+    doubtful: [],
+    refusedAlgorithms: [],
+    driver: {
+      activity: { name: "unexamined" },
+      confirmed: undefined,
+      trouble: undefined,
+      attempts: 0,
+      hasDrifted: false,
+    },
+    watch: {
+      requestId: undefined,
+      requestedAt: undefined,
+      last: undefined,
+      answeredAt: undefined,
+      unavailable: undefined,
+      foreign: undefined,
+      strayCount: 0,
+    },
+    telling: {
+      sent: undefined,
+      attempts: 0,
+      notBefore: now.monotonic,
+      waitsForIkeSa: false,
+      freezeSeconds: undefined,
+      lastFailure: undefined,
+    },
+    closing: undefined,
+    revokedBecause: undefined,
+    frozenUntil: undefined,
+    wasKeyed: false,
+    saving: undefined,
+    changes: [],
+    isUrgent: false,
+    replies: [],
+    heldBackBecause: undefined,
+    completedRollovers: 0,
+    timeline: [],
+  };
+}

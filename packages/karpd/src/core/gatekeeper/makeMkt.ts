@@ -1,0 +1,228 @@
+import type { Instant, NegotiatedMkt, Now, Secret } from "@karp/ikev2";
+import type { SessionConfiguration } from "../configuration.ts";
+import { toHex } from "../hex.ts";
+import { keyFingerprint } from "../keytable/fingerprint.ts";
+import type { CreatedBy, KeyTableRow, MktAlgorithm } from "../keytable/row.ts";
+import { later, wallLater } from "../time.ts";
+import type { Association, Mkt, Origin, Situation } from "./association.ts";
+import type { Ground, Turn } from "./turn.ts";
+
+export interface NewKey {
+  readonly createdBy: CreatedBy;
+  readonly sendId: number;
+  readonly recvId: number;
+  readonly algorithm: MktAlgorithm;
+  readonly coversTcpOptions: boolean;
+  readonly masterKey: Secret;
+  readonly credentialFingerprint: string;
+  readonly replaces: Mkt | undefined;
+  readonly origin: Origin | undefined;
+  readonly commitId: number | undefined;
+}
+
+/** A new MKT, not yet stored. */
+export function makeMkt(turn: Turn, association: Association, key: NewKey): Mkt {
+  const { now } = turn;
+  const lives = key.createdBy !== "placeholder";
+  const softSeconds = softLifetimeSeconds(turn, association);
+  const { hardSeconds } = association.session.rollover;
+  const row = makeRow(turn, association, key, lives ? { softSeconds, hardSeconds } : undefined);
+  const mkt = wrap(turn.ground, row, { name: "held", since: now.monotonic }, now.monotonic, {
+    softAt: lives ? later(now.monotonic, softSeconds) : undefined,
+    hardAt: lives ? later(now.monotonic, hardSeconds) : undefined,
+    origin: key.origin,
+  });
+  mkt.commitId = key.commitId;
+  mkt.isDirty = true;
+  return mkt;
+}
+
+/** An MKT as the store had it. Wall times count only here, and are clamped: a clock that jumped removes no key. */
+export function restoreMkt(
+  ground: Ground,
+  row: KeyTableRow,
+  session: SessionConfiguration | undefined,
+  now: Now,
+  origin: Origin | undefined,
+): Mkt {
+  const mkt = wrap(ground, row, restoredSituation(row, session, now), now.monotonic, {
+    softAt: restoredDeadline(row.softExpiresAt, now, 0, session?.rollover.everySeconds),
+    hardAt: restoredDeadline(row.hardExpiresAt, now, GRACE_SECONDS, session?.rollover.hardSeconds),
+    origin,
+  });
+  mkt.storedGeneration = row.generation;
+  mkt.wasUsed = row.history.current !== undefined;
+  if (row.toldState !== 0) mkt.toldAt = now.monotonic;
+  return mkt;
+}
+
+/** What a restart leaves of a hard lifetime at least, so that a successor can be negotiated first. */
+const GRACE_SECONDS = 600;
+
+function restoredDeadline(
+  at: KeyTableRow["softExpiresAt"],
+  now: Now,
+  leastSeconds: number,
+  mostSeconds: number | undefined,
+): Instant | undefined {
+  if (at === undefined) return undefined;
+  const remaining = Math.max(leastSeconds, (at - now.wall) / 1000);
+  return later(now.monotonic, Math.min(remaining, Math.max(leastSeconds, (mostSeconds ?? remaining) * 2)));
+}
+
+function restoredSituation(row: KeyTableRow, session: SessionConfiguration | undefined, now: Now): Situation {
+  const since = now.monotonic;
+  switch (row.state) {
+    case "held":
+      return { name: "held", since };
+    case "installed":
+      return { name: "installed", since, barred: undefined };
+    case "preferred":
+      return { name: "preferred", since, confirmedAt: undefined, wasIdle: false, otherSegments: 0, timesBarred: 0 };
+    case "current":
+      return { name: "current", since, proof: "restored" };
+    case "retiring":
+    case "failed":
+      return restoredRetiring(row, session, now);
+    case "removed":
+      return { name: "removed", since, deletion: restoredDeletion(row, since), tellsUnknown: false };
+  }
+}
+
+/** The part of keep-old that has passed counts; the drain begins anew. */
+function restoredRetiring(row: KeyTableRow, session: SessionConfiguration | undefined, now: Now): Situation {
+  const passed = (now.wall - (row.history.retiring ?? now.wall)) / 1000;
+  const most = session === undefined ? 0 : Math.min(session.rollover.keepOldSeconds, session.rollover.everySeconds / 4);
+  const since = later(now.monotonic, -Math.min(Math.max(0, passed), most));
+  const replaced = row.history.current !== undefined || row.createdBy === "placeholder";
+  const why = row.state === "failed" ? "failed" : replaced ? "replaced" : "givenUp";
+  return {
+    name: "retiring",
+    since,
+    why,
+    reason: row.peerReason,
+    deletion: restoredDeletion(row, now.monotonic),
+    isLeaving: false,
+  };
+}
+
+function restoredDeletion(
+  row: KeyTableRow,
+  at: Instant,
+): { readonly name: "notSent" } | { readonly name: "answered"; readonly at: Instant } {
+  const isAnswered = row.deleteAnsweredAt !== undefined || row.peerDeletedAt !== undefined;
+  return isAnswered || row.createdBy !== "ike" ? { name: "answered", at } : { name: "notSent" };
+}
+
+function wrap(
+  ground: Ground,
+  row: KeyTableRow,
+  situation: Situation,
+  heldAt: Instant,
+  fixed: Pick<Mkt, "softAt" | "hardAt" | "origin">,
+): Mkt {
+  return {
+    row,
+    situation,
+    fingerprint: row.key === undefined ? "" : keyFingerprint(ground.crypto, row.key),
+    heldAt,
+    ...fixed,
+    commitId: undefined,
+    storedGeneration: 0,
+    isDirty: false,
+    acceptance: { name: row.state === "held" ? "absent" : "unknown" },
+    isUnknownToPeer: false,
+    heardAt: undefined,
+    tellsAgain: false,
+    toldAt: undefined,
+    good: undefined,
+    usedAt: undefined,
+    wasUsed: false,
+    hasExpired: false,
+  };
+}
+
+function makeRow(
+  turn: Turn,
+  { name, session, peer }: Association,
+  key: NewKey,
+  lifetimes: { readonly softSeconds: number; readonly hardSeconds: number } | undefined,
+): KeyTableRow {
+  const { wall } = turn.now;
+  return {
+    adminKeyName: `${name}/${toHex(turn.ground.crypto.random(8))}`,
+    session: name,
+    recvId: key.recvId,
+    sendId: key.sendId,
+    peers: [session.remoteAddress],
+    interfaces: "all",
+    protocol: "TCP-AO",
+    protocolSpecificInfo: {
+      routingProtocol: session.protocol,
+      port: session.port,
+      localAddress: session.localAddress,
+      remoteAddress: session.remoteAddress,
+      coversTcpOptions: key.coversTcpOptions,
+      ...(session.vrf === undefined ? {} : { vrf: session.vrf }),
+    },
+    algorithm: key.algorithm,
+    key: key.masterKey,
+    direction: "both",
+    acceptLifetimeStart: wall,
+    state: "held",
+    createdBy: key.createdBy,
+    localIdentity: peer?.localIdentity ?? "",
+    peerIdentity: peer?.remoteIdentity ?? "",
+    credentialFingerprint: key.credentialFingerprint,
+    generation: 1,
+    ...(key.replaces === undefined ? {} : { replaces: key.replaces.row.adminKeyName }),
+    history: { held: wall },
+    peerState: 0,
+    peerReason: "",
+    toldState: 0,
+    ...(lifetimes === undefined
+      ? {}
+      : {
+          softExpiresAt: wallLater(wall, lifetimes.softSeconds),
+          hardExpiresAt: wallLater(wall, lifetimes.hardSeconds),
+        }),
+  };
+}
+
+/**
+ * Each end has a soft lifetime of its own. The end with the lower identity takes the early half of the jitter and the
+ * other the late half, so that the two are seldom due together.
+ */
+function softLifetimeSeconds(turn: Turn, association: Association): number {
+  const { everySeconds, jitter } = association.session.rollover;
+  const shift = everySeconds * jitter * turn.random();
+  return isFirstToAct(association) ? everySeconds - shift : everySeconds + shift + LATE_END_SECONDS;
+}
+
+/** The other end waits this much longer: without jitter too, one begins and the other answers. */
+const LATE_END_SECONDS = 2;
+
+/** The end with the lower identity begins; the other gives it a moment first. */
+export function isFirstToAct({ peer }: Association): boolean {
+  return peer === undefined || peer.localIdentity < peer.remoteIdentity;
+}
+
+export function originOf({ isInitiator, nonces }: Pick<NegotiatedMkt, "isInitiator" | "nonces">): Origin {
+  const initiator = toHex(nonces.initiator);
+  const responder = toHex(nonces.responder);
+  return { isOurs: isInitiator, lowestNonce: initiator < responder ? initiator : responder };
+}
+
+export function originFact(mkt: Mkt): string {
+  return `origin:${mkt.row.adminKeyName}`;
+}
+
+export function formatOrigin({ isOurs, lowestNonce }: Origin): string {
+  return `${isOurs ? "ours" : "peers"}:${lowestNonce}`;
+}
+
+export function parseOrigin(text: string | undefined): Origin | undefined {
+  const [who, lowestNonce] = text?.split(":") ?? [];
+  if (who === undefined || lowestNonce === undefined) return undefined;
+  return { isOurs: who === "ours", lowestNonce };
+}

@@ -1,0 +1,308 @@
+import type { ExchangeFailure, IkeEvent, IkePeer, NegotiatedMkt } from "@karp/ikev2";
+import { KeyState, Refusal } from "../codePoints.ts";
+import { later, minuteOfDay } from "../time.ts";
+import { admit, MOST_LIVE_MKTS } from "./admit.ts";
+import {
+  type Association,
+  candidates,
+  currentMkt,
+  isServing,
+  isStored,
+  liveMkts,
+  type Mkt,
+  type Negotiation,
+  newestServing,
+} from "./association.ts";
+import { giveUp } from "./collide.ts";
+import { isFirstToAct } from "./makeMkt.ts";
+import { isOfPeer, retryAt } from "./peerState.ts";
+import { termsOf } from "./selectors.ts";
+import { deletionOf } from "./tell.ts";
+import type { Turn } from "./turn.ts";
+
+/** The end that does not begin gives the other so long to. */
+const COURTESY_SECONDS = 5;
+/** How long a candidate may be under way before somebody who asks for a rollover replaces it. */
+export const STUCK_SECONDS = 60;
+/** Somebody who may hold an MKT that we do not know of is asked to delete it; for so long its SendID is not used again. */
+const DOUBT_SECONDS = 600;
+
+/** wanted -> negotiating: whether a new MKT is due, and whether anything holds it back. */
+export function negotiate(turn: Turn, association: Association): void {
+  forgetDoubts(turn, association);
+  if (association.negotiation.name === "negotiating") return;
+  const reason = wantedBecause(turn, association);
+  if (reason === undefined) {
+    if (association.negotiation.name === "wanted") association.negotiation = { name: "idle" };
+    association.heldBackBecause = undefined;
+    return;
+  }
+  const wanted = association.negotiation.name === "wanted" ? association.negotiation : want(turn, association, reason);
+  const obstacle = heldBackBecause(turn, association, reason);
+  noteObstacle(turn, association, obstacle);
+  if (obstacle !== undefined) return;
+  if (turn.now.monotonic < wanted.notBefore) {
+    turn.wake(wanted.notBefore);
+    return;
+  }
+  dropStuck(turn, association);
+  if (isStored(association) && !hasUnsentDeletions(association)) start(turn, association, wanted);
+}
+
+type Wanted = Extract<Negotiation, { readonly name: "wanted" }>;
+
+function want(turn: Turn, association: Association, reason: string): Wanted {
+  const isFirstKey = currentMkt(association) === undefined;
+  const waits = isFirstKey && association.request === undefined && !isFirstToAct(association);
+  const courtesy = Math.min(COURTESY_SECONDS, association.session.rollover.everySeconds / 10);
+  const wanted: Wanted = {
+    name: "wanted",
+    since: turn.now.monotonic,
+    sinceWall: turn.now.wall,
+    reason,
+    attempts: 0,
+    notBefore: waits ? later(turn.now.monotonic, courtesy) : turn.now.monotonic,
+    lastFailure: undefined,
+    takenByPeer: undefined,
+    asPlain: false,
+  };
+  association.negotiation = wanted;
+  turn.event(association, "rolloverStarted", "info", `a new key is wanted: ${reason}`);
+  return wanted;
+}
+
+function wantedBecause(turn: Turn, association: Association): string | undefined {
+  if (!association.isManaged || association.peer === undefined) return undefined;
+  if (association.revokedBecause !== undefined || association.closing !== undefined) return undefined;
+  const newest = newestServing(association);
+  if (newest === undefined) return "there is no key yet";
+  if (association.request !== undefined) return association.request;
+  if (newest.softAt !== undefined) {
+    if (newest.softAt <= turn.now.monotonic) return "the soft lifetime is over";
+    turn.wake(newest.softAt);
+  }
+  return candidates(association).length > 0 ? undefined : urgentReason(association, newest);
+}
+
+/** The key in use works, but should not stay. */
+function urgentReason(association: Association, current: Mkt): string | undefined {
+  if (association.watch.foreign !== undefined) return association.watch.foreign.text;
+  if (current.row.createdBy !== "ike") return undefined;
+  if (!isOfPeer(association, current)) return "the key was made with another identity or credential";
+  if (current.isUnknownToPeer) return "the peer does not know the key in use";
+  return current.row.peerDeletedAt === undefined ? undefined : "the peer will not prefer the key in use again";
+}
+
+function heldBackBecause(turn: Turn, association: Association, reason: string): string | undefined {
+  const failure = turn.ground.storeFailure();
+  if (failure !== undefined) return `the key table cannot be stored: ${failure.reason}`;
+  if (liveMkts(association).length >= MOST_LIVE_MKTS)
+    return `${MOST_LIVE_MKTS} keys are alive: the older ones have to be removed first`;
+  if (currentMkt(association) === undefined) return undefined;
+  if (association.frozenUntil !== undefined) {
+    turn.wake(association.frozenUntil);
+    return "rollovers are frozen here";
+  }
+  const frozen = association.peer?.frozenUntil;
+  if (frozen !== undefined && frozen > turn.now.monotonic) {
+    turn.wake(frozen);
+    return "the peer has frozen rollovers";
+  }
+  return association.request === reason ? undefined : outsideWindow(turn, association);
+}
+
+/** The daily window in which rollovers begin; one that would come after the hard lifetime does not wait for it. */
+function outsideWindow(turn: Turn, association: Association): string | undefined {
+  const { window } = association.session.rollover;
+  if (window === undefined) return undefined;
+  const minute = minuteOfDay(turn.now.wall);
+  const length = (window.endMinute - window.startMinute + 1440) % 1440;
+  const into = (minute - window.startMinute + 1440) % 1440;
+  if (into < length || length === 0) return undefined;
+  const waitSeconds = (1440 - into) * 60 - ((turn.now.wall / 1000) % 60);
+  const opens = later(turn.now.monotonic, waitSeconds);
+  const hardAt = currentMkt(association)?.hardAt;
+  if (hardAt !== undefined && later(opens, 3600) > hardAt) return undefined;
+  turn.wake(opens);
+  return "the daily window for rollovers is closed";
+}
+
+function noteObstacle(turn: Turn, association: Association, obstacle: string | undefined): void {
+  if (obstacle === association.heldBackBecause) return;
+  association.heldBackBecause = obstacle;
+  if (obstacle !== undefined) turn.event(association, "rolloverHeldBack", "warning", `no rollover now: ${obstacle}`);
+}
+
+/** At most one successor that is not current: one that falls due replaces it. */
+function dropStuck(turn: Turn, association: Association): void {
+  const current = currentMkt(association);
+  if (current === undefined) return;
+  for (const mkt of candidates(association)) {
+    if (mkt.row.createdBy === "ike")
+      giveUp(turn, association, mkt, "it did not come into use before the next rollover");
+  }
+}
+
+/** The peer has to hear of what we gave up before it is asked for the same thing again. */
+function hasUnsentDeletions(association: Association): boolean {
+  if (association.telling.waitsForIkeSa) return false;
+  return association.mkts.some((mkt) => {
+    const isGivenUp = mkt.situation.name === "retiring" && mkt.situation.why !== "replaced";
+    return isGivenUp && deletionOf(mkt)?.name === "notSent";
+  });
+}
+
+function start(turn: Turn, association: Association, wanted: Wanted): void {
+  const peer = association.peer?.config;
+  if (peer === undefined) return;
+  const { keyIds } = turn.ground;
+  const sendId = keyIds.chooseSendId(peer, association.session, wanted.takenByPeer);
+  if (sendId === undefined) {
+    exhausted(turn, association, wanted);
+    return;
+  }
+  keyIds.reserve(peer, sendId, association);
+  const rekeys = wanted.asPlain ? undefined : predecessor(association);
+  const requestId = turn.ground.nextRequestId(association);
+  const { since, sinceWall, reason, attempts } = wanted;
+  association.negotiation = { name: "negotiating", since, sinceWall, reason, attempts, requestId, sendId, rekeys };
+  turn.hasMoved = true;
+  turn.ike({
+    kind: "createMkt",
+    requestId,
+    peer: peer.name,
+    sendId,
+    taken: keyIds.recvIdsTaken(peer, association.session),
+    terms: termsOf(association, peer),
+    ...(rekeys === undefined ? {} : { rekeys: rekeys.row.sendId }),
+  });
+}
+
+/** What REKEY_SA names: only an MKT that this identity and credential made. */
+function predecessor(association: Association): Mkt | undefined {
+  const mkt = currentMkt(association) ?? newestServing(association);
+  return mkt?.row.createdBy === "ike" && isOfPeer(association, mkt) && isServing(mkt) ? mkt : undefined;
+}
+
+function exhausted(turn: Turn, association: Association, wanted: Wanted): void {
+  association.negotiation = {
+    ...wanted,
+    attempts: wanted.attempts + 1,
+    notBefore: later(turn.now.monotonic, 60),
+    takenByPeer: undefined,
+  };
+  turn.wake(association.negotiation.notBefore);
+  turn.event(association, "keyIdsExhausted", "alarm", "no KeyID is free for a new key; keys in place keep working");
+}
+
+/** Our request was answered with an MKT. */
+export function onNegotiatedByUs(turn: Turn, association: Association, negotiated: NegotiatedMkt): void {
+  const { negotiation, peer } = association;
+  if (negotiation.name !== "negotiating" || negotiation.requestId !== negotiated.requestId || peer === undefined)
+    return;
+  association.negotiation = { name: "idle" };
+  association.request = undefined;
+  turn.hasMoved = true;
+  const mkt = admit(turn, association, negotiated, negotiation.rekeys ?? currentMkt(association));
+  if (mkt !== undefined) return;
+  doubt(turn, association, peer.config, negotiation.sendId);
+  retry(turn, association, negotiation, "the peer chose a KeyID that is in use here", undefined, false);
+}
+
+export function onNegotiationFailed(
+  turn: Turn,
+  association: Association,
+  event: Extract<IkeEvent, { readonly kind: "mktFailed" }>,
+): void {
+  const { negotiation, peer } = association;
+  if (negotiation.name !== "negotiating" || negotiation.requestId !== event.requestId || peer === undefined) return;
+  turn.hasMoved = true;
+  const { failure, takenByPeer } = event;
+  // Unanswered, or not understood: the peer may hold the MKT.
+  if (isDoubtful(failure)) doubt(turn, association, peer.config, negotiation.sendId);
+  else turn.ground.keyIds.unreserve(peer.config, negotiation.sendId, association);
+  const isPlainNext = failure.notifyType === Refusal.CHILD_SA_NOT_FOUND;
+  retry(turn, association, negotiation, failure.detail, takenByPeer, isPlainNext, failure.notifyType);
+}
+
+function isDoubtful({ reason }: ExchangeFailure): boolean {
+  return reason === "timeout" || reason === "ikeSaClosed" || reason === "invalidResponse" || reason === "abandoned";
+}
+
+function retry(
+  turn: Turn,
+  association: Association,
+  former: Extract<Negotiation, { readonly name: "negotiating" }>,
+  detail: string,
+  takenByPeer: Uint8Array | undefined,
+  asPlain: boolean,
+  notifyType?: number,
+): void {
+  const attempts = former.attempts + 1;
+  const now = turn.now.monotonic;
+  const isQuick = (asPlain && former.rekeys !== undefined) || (notifyType === Refusal.KEYID_IN_USE && attempts <= 3);
+  const notBefore = isQuick ? now : retryAt(now, attempts, turn.random());
+  association.negotiation = {
+    name: "wanted",
+    since: former.since,
+    sinceWall: former.sinceWall,
+    reason: former.reason,
+    attempts,
+    notBefore,
+    lastFailure: detail,
+    takenByPeer,
+    asPlain,
+  };
+  const isExhausted = notifyType === Refusal.NO_ADDITIONAL_SAS;
+  turn.event(
+    association,
+    isExhausted ? "keyIdsExhausted" : "mktFailed",
+    isExhausted ? "alarm" : "warning",
+    `no new key: ${detail}`,
+    {
+      data: { attempts, ...(notifyType === undefined ? {} : { notifyType }) },
+    },
+  );
+}
+
+/** The peer may hold an MKT with this SendID of ours: it is asked to delete it, and the id rests. */
+function doubt(turn: Turn, association: Association, peer: IkePeer, sendId: number): void {
+  turn.ground.keyIds.reserve(peer, sendId, association);
+  association.doubtful = [
+    ...association.doubtful,
+    { sendId, deletion: { name: "notSent" }, since: turn.now.monotonic },
+  ];
+}
+
+function forgetDoubts(turn: Turn, association: Association): void {
+  const peer = association.peer?.config;
+  for (const { sendId, deletion, since } of association.doubtful) {
+    const rested =
+      deletion.name === "answered"
+        ? later(deletion.at, association.session.rollover.quarantineSeconds)
+        : later(since, DOUBT_SECONDS);
+    if (turn.now.monotonic < rested) {
+      turn.wake(rested);
+      continue;
+    }
+    association.doubtful = association.doubtful.filter((other) => other.sendId !== sendId);
+    if (peer !== undefined) turn.ground.keyIds.unreserve(peer, sendId, association);
+  }
+}
+
+/** The peer is there again: no need to wait longer. */
+export function peerIsBack(turn: Turn, association: Association): void {
+  const { negotiation } = association;
+  if (negotiation.name !== "wanted" || negotiation.attempts === 0) return;
+  association.negotiation = { ...negotiation, notBefore: later(turn.now.monotonic, turn.random()) };
+  turn.hasMoved = true;
+}
+
+/** How a candidate stands with the peer, for those who ask for a rollover while one is under way. */
+export function isUnderWay(turn: Turn, association: Association): boolean {
+  if (association.negotiation.name === "negotiating") return true;
+  return candidates(association).some((mkt) => {
+    const isYoung = later(mkt.heldAt, STUCK_SECONDS) > turn.now.monotonic;
+    return isYoung && mkt.row.peerState !== KeyState.failed;
+  });
+}

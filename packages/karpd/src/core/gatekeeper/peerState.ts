@@ -1,0 +1,144 @@
+import type { Instant } from "@karp/ikev2";
+import { KeyState, keyStateNames } from "../codePoints.ts";
+import { later } from "../time.ts";
+import { type Association, currentMkt, isAccepted, type Mkt } from "./association.ts";
+import type { Turn } from "./turn.ts";
+
+/** A peer that repeats itself wants to know our state; it is told again, but not more often than this. */
+const REPEAT_SECONDS = 60;
+
+/** KEY_STATE from the peer about this MKT: level-triggered and idempotent. */
+export function hear(turn: Turn, association: Association, mkt: Mkt, state: number, reason: string): void {
+  if (mkt.situation.name === "removed") {
+    // It still holds what is gone here.
+    if (state !== KeyState.unknown) mkt.situation = { ...mkt.situation, tellsUnknown: true };
+    turn.hasMoved = true;
+    return;
+  }
+  const isRepeated = mkt.row.peerState === state && mkt.heardAt !== undefined;
+  mkt.heardAt = turn.now.monotonic;
+  mkt.isUnknownToPeer = state === KeyState.unknown;
+  turn.hasMoved = true;
+  if (state === KeyState.ready || state === KeyState.inUse) acceptAgain(mkt);
+  if (isRepeated && mkt.row.peerReason === reason) {
+    if (mkt.toldAt === undefined || later(mkt.toldAt, REPEAT_SECONDS) <= turn.now.monotonic) mkt.tellsAgain = true;
+    return;
+  }
+  turn.amend(mkt, { peerState: state, peerReason: reason });
+  const because = reason === "" ? "" : ` (${reason})`;
+  const severity = state === KeyState.withdrawn || state === KeyState.failed ? "warning" : "info";
+  turn.event(
+    association,
+    "peerKeyState",
+    severity,
+    `the peer says ${nameOfState(state)} of key ${mkt.fingerprint}${because}`,
+    {
+      mkt,
+      data: { state: nameOfState(state) },
+    },
+  );
+}
+
+/** It confirms the key anew: what spoke against preferring it is over, its own D too. */
+function acceptAgain(mkt: Mkt): void {
+  if (mkt.situation.name === "installed" && mkt.situation.barred !== undefined) {
+    mkt.situation = { ...mkt.situation, barred: undefined };
+  }
+  const { peerDeletedAt, ...rest } = mkt.row;
+  if (peerDeletedAt === undefined || mkt.situation.name === "retiring") return;
+  mkt.row = { ...rest, generation: rest.generation + 1 };
+  mkt.isDirty = true;
+}
+
+/** D from the peer: it will not prefer this again. It was answered already; we accept the key until our own rule holds. */
+export function hearDelete(turn: Turn, association: Association, mkt: Mkt): void {
+  turn.hasMoved = true;
+  mkt.heardAt = turn.now.monotonic;
+  if (mkt.row.peerDeletedAt === undefined) turn.amend(mkt, { peerDeletedAt: turn.now.wall });
+  const answered = { name: "answered", at: turn.now.monotonic } as const;
+  const { situation } = mkt;
+  if (situation.name === "removed") {
+    // The later of removal and D answered: only a first D counts.
+    if (situation.deletion.name !== "answered") mkt.situation = { ...situation, deletion: answered };
+    return;
+  }
+  turn.event(association, "peerKeyState", "info", `the peer will not prefer key ${mkt.fingerprint} again`, { mkt });
+  // Its D does for both where ours would say nothing new: the key is replaced here too.
+  if (situation.name === "retiring" && situation.why === "replaced" && situation.deletion.name === "notSent") {
+    mkt.situation = { ...situation, deletion: answered };
+  }
+}
+
+export interface Saying {
+  readonly state: number;
+  readonly reason: string;
+}
+
+/** What the peer should know of this MKT now; undefined: nothing. */
+export function sayingOf(turn: Turn, association: Association, mkt: Mkt): Saying | undefined {
+  if (mkt.row.createdBy !== "ike" || mkt.storedGeneration === 0 || !isOfPeer(association, mkt)) return undefined;
+  const { situation } = mkt;
+  if (situation.name === "removed") {
+    return situation.tellsUnknown ? { state: KeyState.unknown, reason: "removed here" } : undefined;
+  }
+  if (situation.name === "retiring") return sayingOfRetiring(mkt, situation);
+  if (association.session.mode === "observe") return { state: KeyState.observing, reason: "mode observe" };
+  if (mkt.acceptance.name === "lost") return { state: KeyState.withdrawn, reason: mkt.acceptance.reason };
+  if (mkt.acceptance.name === "refused") return { state: KeyState.failed, reason: mkt.acceptance.reason };
+  if (!isAccepted(mkt)) return sayingOfMissing(association, mkt);
+  if (mkt === currentMkt(association)) return { state: KeyState.inUse, reason: "" };
+  if (turn.ground.rules.mayTellReady(association, mkt)) return { state: KeyState.ready, reason: "" };
+  return mkt.row.toldState === KeyState.ready
+    ? { state: KeyState.withdrawn, reason: "another key is being negotiated" }
+    : undefined;
+}
+
+function sayingOfRetiring(
+  mkt: Mkt,
+  situation: Extract<Mkt["situation"], { readonly name: "retiring" }>,
+): Saying | undefined {
+  if (situation.why === "failed") return { state: KeyState.failed, reason: situation.reason };
+  // After D nothing more is said; and a given-up key is spoken of by D alone.
+  if (situation.why === "givenUp" || situation.deletion.name !== "notSent") return undefined;
+  return isAccepted(mkt) ? { state: KeyState.ready, reason: "" } : undefined;
+}
+
+/** Held but not accepted yet: said where somebody waits for it. */
+function sayingOfMissing(association: Association, mkt: Mkt): Saying | undefined {
+  const { trouble } = association.driver;
+  if (trouble !== undefined && trouble.kind !== "foreign") return { state: KeyState.withdrawn, reason: trouble.reason };
+  if (mkt.acceptance.name === "absent" && isWaitingForPeer(association, mkt)) {
+    return { state: KeyState.withdrawn, reason: "held; goes in when both ends can" };
+  }
+  return undefined;
+}
+
+/**
+ * Mode opportunistic: the first key changes a session that works without one, so it goes in only when the peer showed
+ * that it does not merely observe: it is ready, or holds the key back as we do. Sticky afterwards.
+ */
+export function isWaitingForPeer(association: Association, mkt: Mkt): boolean {
+  if (association.session.mode !== "opportunistic" || association.wasKeyed || mkt.row.createdBy !== "ike") return false;
+  if (association.driver.confirmed !== undefined && association.driver.confirmed.size > 0) return false;
+  const { peerState } = mkt.row;
+  return peerState === KeyState.unknown || peerState === KeyState.observing || peerState === KeyState.failed;
+}
+
+/** Only the identity and the credential that made an MKT hear and speak about it. */
+export function isOfPeer({ peer }: Association, mkt: Mkt): boolean {
+  return (
+    peer !== undefined &&
+    mkt.row.peerIdentity === peer.remoteIdentity &&
+    mkt.row.localIdentity === peer.localIdentity &&
+    (peer.credential === undefined || mkt.row.credentialFingerprint === peer.credential)
+  );
+}
+
+export function nameOfState(state: number): string {
+  return keyStateNames[state] ?? `state ${state}`;
+}
+
+/** When a peer that is not heard of any more is asked again. */
+export function retryAt(now: Instant, attempts: number, random: number): Instant {
+  return later(now, Math.min(300, 2 ** Math.min(attempts, 9)) * (0.75 + random / 2));
+}

@@ -1,0 +1,127 @@
+import type { Instant } from "@karp/ikev2";
+import { KeyState } from "../codePoints.ts";
+import { later } from "../time.ts";
+import { type Association, currentMkt, isAccepted, type Mkt, type Retiring } from "./association.ts";
+import { type Facts, granted, type Permission, refuse } from "./rules.ts";
+
+/** How old an observation may be on which a key is removed, and how long the key must not have been seen in use. */
+export const FRESH_SECONDS = 10;
+const QUIET_SECONDS = 3;
+
+/** Seconds that a replaced key is kept after D: at most a quarter of the period. */
+export function keepOldSeconds({ session: { rollover } }: Association): number {
+  return Math.min(rollover.keepOldSeconds, rollover.everySeconds / 4);
+}
+
+/** The moment from which a replaced key may be removed, when nothing else speaks against it. */
+export function removalDueAt(association: Association, retiring: Retiring): Instant {
+  return later(retiring.since, association.session.rollover.drainSeconds + keepOldSeconds(association));
+}
+
+/** D means "I will not prefer this again": only once the driver confirmed that it does not. */
+export function mayDelete(association: Association, mkt: Mkt, facts: Facts): Permission {
+  const { situation } = mkt;
+  if (situation.name === "removed") return granted;
+  if (situation.name !== "retiring") return refuse("peer", "the key is not retiring");
+  if (association.driver.confirmed?.get(mkt) === "preferred" || association.preferred === mkt) {
+    return refuse("driver", "the driver still prefers the key");
+  }
+  if (situation.why !== "replaced") return granted;
+  const successor = currentMkt(association);
+  if (successor === undefined) return refuse("driver", "no other key is in use");
+  const drained = later(situation.since, association.session.rollover.drainSeconds);
+  if (facts.now.monotonic < drained) return refuse("clock", "segments on their way may still carry the key", drained);
+  // RFC 7296 section 2.8: the initiator of the rekey deletes the old SA. The other end does, if that never comes.
+  if (successor.origin?.isOurs !== false || situation.isLeaving) return granted;
+  return refuse("peer", "the peer deletes the key that its own replaced");
+}
+
+/** Removing a key drops every segment that still comes with it: everything that may be known is asked (invariant 1). */
+export function mayRemove(association: Association, mkt: Mkt, facts: Facts): Permission {
+  const { situation } = mkt;
+  if (situation.name !== "retiring") return refuse("peer", "the key is not retiring");
+  if (association.preferred === mkt) return refuse("driver", "the key is preferred");
+  if (!association.driver.confirmed?.has(mkt) && mkt.acceptance.name !== "unknown") return neverInstalled(mkt, facts);
+  if (association.driver.confirmed?.get(mkt) === "preferred")
+    return refuse("driver", "the driver still prefers the key");
+  const permission =
+    situation.why === "replaced"
+      ? isReplaced(association, mkt, situation, facts)
+      : isGivenUp(association, mkt, situation, facts);
+  return permission.isGranted ? isQuiet(association, mkt, facts) : permission;
+}
+
+/** The daemon does not have it, and the peer cannot have taken it up by our word. */
+function neverInstalled(_mkt: Mkt, _facts: Facts): Permission {
+  return granted;
+}
+
+function isReplaced(association: Association, mkt: Mkt, situation: Retiring, facts: Facts): Permission {
+  const successor = currentMkt(association);
+  if (successor === undefined || !isAccepted(successor)) return refuse("driver", "no other key is in use");
+  if (association.frozenUntil !== undefined) {
+    return refuse("operator", "rollovers are frozen here", association.frozenUntil);
+  }
+  const due = removalDueAt(association, situation);
+  if (facts.now.monotonic < due) return refuse("clock", "the old key is kept for a while", due);
+  if (!isCommittedTo(association, successor, mkt)) {
+    return refuse("peer", "the peer has not been seen to leave the old key");
+  }
+  return granted;
+}
+
+/** The peer sends with the successor, says that it does, or said that it will not prefer the old one again. */
+function isCommittedTo(association: Association, successor: Mkt, old: Mkt): boolean {
+  if (successor.row.peerState === KeyState.inUse || old.row.peerDeletedAt !== undefined) return true;
+  // An idle session proves nothing about the peer's end: its own word is needed.
+  return (
+    successor.wasUsed &&
+    successor.situation.name === "current" &&
+    successor.situation.proof !== "idle" &&
+    association.driver.confirmed?.get(successor) === "preferred"
+  );
+}
+
+/** It was never current; but the peer may prefer it if it ever heard "ready". */
+function isGivenUp(association: Association, mkt: Mkt, situation: Retiring, facts: Facts): Permission {
+  if (association.preferred === undefined && association.wasKeyed) return refuse("driver", "there is no other key");
+  if (isLeftByPeer(mkt)) return granted;
+  // A silent peer, or one that cannot say, gave the key up by itself when nothing came up with it.
+  const isSilent = mkt.heardAt === undefined && mkt.row.peerState === KeyState.unknown;
+  const needsNoWord = isSilent || association.peer?.speaksKarp === false;
+  const { orphanSeconds, drainSeconds } = association.session.rollover;
+  const isAnswered = situation.deletion.name === "answered";
+  const drained = isAnswered && needsNoWord ? later(situation.deletion.at, drainSeconds) : undefined;
+  if (drained !== undefined && facts.now.monotonic >= drained) return granted;
+  const due = later(situation.since, orphanSeconds);
+  const mayGuess = facts.observes && (needsNoWord || isAnswered);
+  if (mayGuess && facts.now.monotonic >= due) return granted;
+  return refuse("peer", "the peer has not said that it leaves the key", drained ?? due);
+}
+
+/** It never heard "ready" of the key, or said itself that it does not or will not prefer it. */
+function isLeftByPeer(mkt: Mkt): boolean {
+  const { toldState, peerState, peerDeletedAt } = mkt.row;
+  const wasTold = toldState !== KeyState.unknown || mkt.toldAt !== undefined;
+  if (!wasTold || peerDeletedAt !== undefined || mkt.isUnknownToPeer) return true;
+  return peerState === KeyState.withdrawn || peerState === KeyState.failed || peerState === KeyState.observing;
+}
+
+/** Never a key that is observed as current_key or rnext_key, or that segments still come with (DESIGN section 6). */
+function isQuiet(association: Association, mkt: Mkt, facts: Facts): Permission {
+  if (!facts.observes) return granted;
+  const { last } = association.watch;
+  const soon = later(facts.now.monotonic, 1);
+  if (last === undefined || later(last.at, FRESH_SECONDS) < facts.now.monotonic) {
+    return refuse("driver", "the routing daemon has not been looked at", soon);
+  }
+  const { currentSendId, rnextRecvId, receivedKeyId } = last.observation;
+  const { sendId, recvId } = mkt.row;
+  if (currentSendId === sendId || rnextRecvId === recvId || receivedKeyId === recvId) {
+    return refuse("driver", "the routing daemon still uses the key", soon);
+  }
+  if (mkt.usedAt !== undefined && later(mkt.usedAt, QUIET_SECONDS) > facts.now.monotonic) {
+    return refuse("peer", "segments with the key still come in", later(mkt.usedAt, QUIET_SECONDS));
+  }
+  return granted;
+}

@@ -1,0 +1,136 @@
+import { wallLater } from "../time.ts";
+import { type Association, isPlaceholder, isServing, type Mkt } from "./association.ts";
+import { giveUp } from "./collide.ts";
+import { originFact } from "./makeMkt.ts";
+import { deletionOf } from "./tell.ts";
+import type { Turn } from "./turn.ts";
+
+/** Candidates that will never be current: dropped by the peer, unknown to it, never mentioned, or failed there. */
+export function dropHopeless(turn: Turn, association: Association): void {
+  for (const mkt of association.mkts) {
+    if (!isServing(mkt) || mkt.row.createdBy !== "ike" || mkt.situation.name === "current") continue;
+    const reason = hopelessBecause(turn, association, mkt);
+    if (reason === undefined) continue;
+    const isOrphan = reason === ORPHAN;
+    giveUp(turn, association, mkt, reason);
+    if (isOrphan) turn.event(association, "orphanRemoved", "warning", `key ${mkt.fingerprint}: ${reason}`, { mkt });
+  }
+}
+
+const ORPHAN = "the peer never mentioned it";
+
+function hopelessBecause(turn: Turn, association: Association, mkt: Mkt): string | undefined {
+  // A first key that serves for want of a better one is not dropped by a word.
+  const isOnly = mkt.situation.name === "preferred" && mkt.wasUsed;
+  if (isOnly) return undefined;
+  if (mkt.isUnknownToPeer) return "the peer does not have it";
+  if (mkt.row.peerDeletedAt !== undefined) return "the peer deleted it";
+  if (mkt.row.peerState === 4)
+    return `the peer could not install it${mkt.row.peerReason === "" ? "" : `: ${mkt.row.peerReason}`}`;
+  const permission = turn.ground.rules.isOrphan(association, mkt, turn.facts(association));
+  if (permission.isGranted) return ORPHAN;
+  turn.wake(permission.at);
+  return undefined;
+}
+
+/** Retiring keys leave the driver when the rules allow, and become tombstones once it confirmed. */
+export function retireOld(turn: Turn, association: Association): void {
+  retirePlaceholders(turn, association);
+  for (const mkt of association.mkts) {
+    if (mkt.situation.name === "retiring" && !mkt.situation.isLeaving) leaveWhenAllowed(turn, association, mkt);
+    if (mkt.situation.name === "retiring" && mkt.situation.isLeaving && isOut(association, mkt))
+      bury(turn, association, mkt);
+  }
+  forgetRested(turn, association);
+}
+
+/** Nobody else has a placeholder: it goes as soon as a real key is preferred. */
+function retirePlaceholders(turn: Turn, association: Association): void {
+  const { preferred, driver } = association;
+  if (preferred === undefined || isPlaceholder(preferred) || driver.confirmed?.get(preferred) !== "preferred") return;
+  for (const mkt of association.mkts) {
+    if (!isPlaceholder(mkt) || mkt.situation.name === "retiring" || mkt.situation.name === "removed") continue;
+    const since = turn.now.monotonic;
+    const deletion = { name: "answered", at: since } as const;
+    turn.enter(association, mkt, {
+      name: "retiring",
+      since,
+      why: "replaced",
+      reason: "a real key is there",
+      deletion,
+      isLeaving: true,
+    });
+  }
+}
+
+function leaveWhenAllowed(turn: Turn, association: Association, mkt: Mkt): void {
+  if (association.session.mode === "observe" && mkt.acceptance.name === "unknown") return;
+  const permission = isPlaceholder(mkt)
+    ? ({ isGranted: true } as const)
+    : turn.ground.rules.mayRemove(association, mkt, turn.facts(association));
+  if (!permission.isGranted) {
+    turn.wake(permission.at);
+    return;
+  }
+  if (mkt.situation.name !== "retiring") return;
+  mkt.situation = { ...mkt.situation, isLeaving: true };
+  turn.hasMoved = true;
+}
+
+/** The driver confirmed a set of keys without it, or never had it. */
+function isOut(association: Association, mkt: Mkt): boolean {
+  const { confirmed, activity } = association.driver;
+  if (activity.name === "applying" && activity.plan.has(mkt)) return false;
+  if (mkt.acceptance.name === "absent" || mkt.acceptance.name === "refused") return !confirmed?.has(mkt);
+  return confirmed !== undefined && !confirmed.has(mkt) && mkt.acceptance.name !== "unknown";
+}
+
+/** retiring -> removed: the key is gone from the row too; the KeyIDs rest. */
+export function bury(turn: Turn, association: Association, mkt: Mkt): void {
+  const deletion = deletionOf(mkt) ?? ({ name: "notSent" } as const);
+  const { key: _key, ...rest } = mkt.row;
+  mkt.row = rest;
+  const { quarantineSeconds } = association.session.rollover;
+  turn.enter(
+    association,
+    mkt,
+    { name: "removed", since: turn.now.monotonic, deletion, tellsUnknown: false },
+    {
+      acceptLifetimeEnd: turn.now.wall,
+      quarantineUntil: wallLater(turn.now.wall, quarantineSeconds),
+    },
+  );
+  if (mkt.origin !== undefined) association.changes.push({ kind: "deleteFact", name: originFact(mkt) });
+}
+
+/** Tombstones whose quarantine is over: the KeyIDs may be used again. */
+function forgetRested(turn: Turn, association: Association): void {
+  for (const mkt of association.mkts) {
+    if (mkt.situation.name !== "removed" || mkt.isDirty) continue;
+    const permission = turn.ground.rules.mayReuseKeyIds(association, mkt, turn.facts(association));
+    if (!permission.isGranted) {
+      turn.wake(permission.at);
+      continue;
+    }
+    association.mkts = association.mkts.filter((other) => other !== mkt);
+    association.changes.push({ kind: "delete", adminKeyName: mkt.row.adminKeyName });
+    turn.ground.keyIds.remove(mkt);
+    turn.hasMoved = true;
+  }
+}
+
+/**
+ * Mode observe: nothing was ever installed, so a key of which a successor is held by both ends goes at once. Keys that
+ * an earlier mode installed stay untouched.
+ */
+export function rollUnapplied(turn: Turn, association: Association): void {
+  if (association.session.mode !== "observe") return;
+  const newest = association.mkts.findLast((mkt) => isServing(mkt) && mkt.row.state === "held");
+  if (newest === undefined || newest.heardAt === undefined || association.negotiation.name === "negotiating") return;
+  for (const mkt of association.mkts) {
+    if (mkt === newest) break;
+    const neverIn = isServing(mkt) && mkt.row.history.installed === undefined && mkt.acceptance.name === "absent";
+    if (neverIn && mkt.row.createdBy === "ike")
+      giveUp(turn, association, mkt, `mode observe: key ${newest.fingerprint} would be installed instead`);
+  }
+}

@@ -1,0 +1,159 @@
+import type { Instant, Now } from "@karp/ikev2";
+import { formatRfc3339, secondsBetween, wallLater } from "../time.ts";
+import type { DaemonViews, KeyView, PeerView, RolloverView, SessionView } from "../views.ts";
+import { type Association, currentMkt, isAccepted, isLive, isPlaceholder, isServing, type Mkt } from "./association.ts";
+import { explain, stepOf } from "./explain.ts";
+import type { Gatekeeper } from "./gatekeeper.ts";
+import type { Peer } from "./peer.ts";
+import { nameOfState } from "./peerState.ts";
+
+/** Everything that `karp show` prints. */
+export function makeViews(gatekeeper: Gatekeeper, now: Now): DaemonViews {
+  const managed = [...gatekeeper.associations.values()].filter(({ isManaged }) => isManaged);
+  const rollovers = managed.map((association) => rolloverView(gatekeeper, association, now));
+  return {
+    peers: [...gatekeeper.peers.values()].map(peerView),
+    sessions: managed.map((association, index) =>
+      sessionView(association, rollovers[index] ?? rolloverView(gatekeeper, association, now)),
+    ),
+    keys: [...gatekeeper.associations.values()].flatMap(({ mkts }) => mkts.map(keyView)),
+    rollovers,
+  };
+}
+
+function peerView(peer: Peer): PeerView {
+  const { config, lastFailure } = peer;
+  return {
+    peer: config.name,
+    localIdentity: peer.localIdentity,
+    remoteIdentity: peer.remoteIdentity,
+    remote: `${config.remote.address}:${config.remote.port}`,
+    ikeSa: ikeSaOf(peer),
+    ...defined("role", peer.ikeSa === "established" ? peer.role : undefined),
+    ...defined("suite", peer.ikeSa === "established" ? peer.suite : undefined),
+    ...defined(
+      "establishedAt",
+      peer.ikeSa === "established" && peer.establishedAt !== undefined ? formatRfc3339(peer.establishedAt) : undefined,
+    ),
+    ...defined("speaksKarp", peer.speaksKarp),
+    ...defined("credential", peer.credential),
+    sessions: [...peer.associations].map(({ name }) => name),
+    ...defined(
+      "lastFailure",
+      lastFailure === undefined ? undefined : { at: formatRfc3339(lastFailure.at), text: lastFailure.text },
+    ),
+  };
+}
+
+function ikeSaOf({ ikeSa, associations }: Peer): PeerView["ikeSa"] {
+  if (ikeSa === "established") return ikeSa;
+  const isBusy = [...associations].some(
+    ({ negotiation, telling }) => negotiation.name === "negotiating" || telling.sent !== undefined,
+  );
+  return isBusy ? "connecting" : "none";
+}
+
+function sessionView(association: Association, rollover: RolloverView): SessionView {
+  const { session, watch } = association;
+  const { isSafe, text } = safetyOf(association);
+  const current = currentMkt(association);
+  return {
+    session: session.name,
+    protocol: session.protocol,
+    peer: session.peer,
+    driver: session.driver,
+    mode: session.mode,
+    local: session.localAddress,
+    remote: session.remoteAddress,
+    safe: isSafe,
+    safety: text,
+    ...defined("connections", watch.last?.observation.connections),
+    ...defined("currentKey", current?.fingerprint),
+    rollover,
+  };
+}
+
+function safetyOf(association: Association): { readonly isSafe: boolean; readonly text: string } {
+  const { session, preferred, revokedBecause, watch } = association;
+  if (session.mode === "observe")
+    return { isSafe: false, text: "mode observe: keys are negotiated and rolled, but never installed" };
+  if (watch.foreign !== undefined) return { isSafe: true, text: watch.foreign.text };
+  if (revokedBecause !== undefined) return { isSafe: false, text: `closed: the keys were revoked (${revokedBecause})` };
+  const serving = currentMkt(association) ?? (preferred !== undefined && isServing(preferred) ? preferred : undefined);
+  if (serving === undefined) {
+    const isClosed = association.mkts.some((mkt) => isPlaceholder(mkt) && isLive(mkt));
+    return { isSafe: false, text: isClosed ? "closed until there is a key" : "not protected: there is no key yet" };
+  }
+  if (!isAccepted(serving)) return { isSafe: serving.acceptance.name === "unknown", text: notAccepted(serving) };
+  const expired = serving.hasExpired ? ", past its hard lifetime" : "";
+  return {
+    isSafe: !serving.hasExpired,
+    text: `protected with key ${serving.fingerprint} (${serving.row.algorithm})${expired}`,
+  };
+}
+
+function notAccepted({ acceptance, fingerprint }: Mkt): string {
+  const reason =
+    acceptance.name === "lost" || acceptance.name === "refused"
+      ? acceptance.reason
+      : "the driver has not confirmed it since the start";
+  return `key ${fingerprint}: ${reason}`;
+}
+
+function rolloverView(gatekeeper: Gatekeeper, association: Association, now: Now): RolloverView {
+  const explained = explain(gatekeeper.ground, association, now);
+  const timed = currentMkt(association) ?? association.mkts.findLast(isServing);
+  const newest = association.mkts.findLast(isServing);
+  const isClosing = association.session.onExpiry === "fail-closed";
+  return {
+    session: association.name,
+    step: stepOf(association),
+    ...defined("since", explained.since),
+    ...defined("waitingFor", explained.waitingFor),
+    ...defined("nextAt", explained.nextAt === undefined ? undefined : wallOf(explained.nextAt, now)),
+    ...defined("softDeadline", newest?.softAt === undefined ? undefined : wallOf(newest.softAt, now)),
+    ...defined("hardDeadline", timed?.hardAt === undefined ? undefined : wallOf(timed.hardAt, now)),
+    ...defined(
+      "atHardDeadline",
+      timed?.hardAt === undefined
+        ? undefined
+        : isClosing
+          ? "the session fails closed"
+          : "the key is kept, with an alarm",
+    ),
+    completed: association.completedRollovers,
+    ...defined("nextCommand", explained.nextCommand),
+    timeline: association.timeline.map(({ at, text }) => ({ at: formatRfc3339(at), text })),
+  };
+}
+
+function keyView(mkt: Mkt): KeyView {
+  const { row } = mkt;
+  const history = Object.entries(row.history).map(([state, at]) => [state, formatRfc3339(at)]);
+  return {
+    adminKeyName: row.adminKeyName,
+    session: row.session,
+    sendId: row.sendId,
+    recvId: row.recvId,
+    algorithm: row.algorithm,
+    coversTcpOptions: row.protocolSpecificInfo.coversTcpOptions,
+    fingerprint: mkt.fingerprint,
+    state: row.state,
+    createdBy: row.createdBy,
+    peerIdentity: row.peerIdentity,
+    peerState: nameOfState(row.peerState),
+    ...(row.peerReason === "" ? {} : { peerReason: row.peerReason }),
+    history: Object.fromEntries(history),
+    ...defined("softExpiresAt", row.softExpiresAt === undefined ? undefined : formatRfc3339(row.softExpiresAt)),
+    ...defined("hardExpiresAt", row.hardExpiresAt === undefined ? undefined : formatRfc3339(row.hardExpiresAt)),
+  };
+}
+
+function wallOf(at: Instant, now: Now): string {
+  return formatRfc3339(wallLater(now.wall, secondsBetween(now.monotonic, at)));
+}
+
+/** A field that is there, or not at all. */
+function defined<K extends string, V>(name: K, value: V | undefined): { readonly [P in K]?: V } {
+  return value === undefined ? {} : ({ [name]: value } as { readonly [P in K]?: V });
+}
