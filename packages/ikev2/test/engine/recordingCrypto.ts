@@ -7,6 +7,8 @@ export class RecordingCrypto extends NodeCryptoProvider {
   readonly sealed: Uint8Array[] = [];
   /** Octets that random() gives next, instead of its own. */
   readonly scripted: Uint8Array[] = [];
+  /** Changes the octets of the next SK payload before it is sealed: a peer that misbehaves under the right keys. */
+  tamper: ((plaintext: Uint8Array) => void) | undefined;
   readonly #seed: string;
   #drawn = 0;
 
@@ -36,6 +38,8 @@ export class RecordingCrypto extends NodeCryptoProvider {
     plaintext: Uint8Array,
   ): Uint8Array => {
     this.sealed.push(plaintext.slice());
+    this.tamper?.(plaintext);
+    this.tamper = undefined;
     return plainSeal.aeadSeal(cipher, key, nonce, associatedData, plaintext);
   };
 
