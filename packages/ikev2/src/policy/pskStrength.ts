@@ -13,12 +13,12 @@ export interface PskStrength {
  * How strong a pre-shared key can be at best. Length times the bits of the smallest usual alphabet that holds all its
  * octets, reduced where octets, or the steps from one to the next, repeat more than in random data. 16 random octets, 32
  * random hexadecimal digits and 22 random base64 characters pass; `changeme`, runs such as `abcdef…` and repetitions do
- * not. It is no dictionary check: generate keys.
+ * not (four raw keys in a million look like text and are called weak). It is no dictionary check: generate keys.
  */
 export function estimatePskStrength(secret: Uint8Array): PskStrength {
   const alphabet = alphabetSize(secret);
   const steps = secret.subarray(1).map((octet, index) => octet - (secret[index] ?? 0));
-  const variety = Math.min(varietyOf(secret, alphabet), varietyOf(steps, Math.min(2 * alphabet, 256)));
+  const variety = Math.min(varietyOf(secret, alphabet), varietyOf(steps, alphabet));
   const period = repetitionPeriod(secret);
   const bits = Math.floor(Math.min(secret.length, period) * Math.log2(alphabet) * variety);
   return { bits, isWeak: bits < minimumPskBits };

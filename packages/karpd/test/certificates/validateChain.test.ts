@@ -317,6 +317,26 @@ test("an authority with a short RSA key is refused", async () => {
   assert.equal(await reason([end], [weakRoot.der]), "the RSA key of CN=Weak is shorter than 2048 bits");
 });
 
+/** sha256WithRSAEncryption becomes sha1WithRSAEncryption: the last octet of the object identifier. */
+function withSha1(octets: Uint8Array): Uint8Array {
+  return Uint8Array.from(
+    Buffer.from(Buffer.from(octets).toString("hex").replaceAll("2a864886f70d01010b", "2a864886f70d010105"), "hex"),
+  );
+}
+
+test("a signature with SHA-1 is refused, though it is right", async () => {
+  const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const key = {
+    publicKey: Uint8Array.from(publicKey.export({ type: "spki", format: "der" })),
+    algorithms: ["rsa-sha256"] as const,
+    sign: (_: string, data: Uint8Array) => Uint8Array.from(sign("sha1", withSha1(data), privateKey)),
+  };
+  const anchor = authority("RSA", undefined, { publicKey: key.publicKey, issuer: { key } });
+  const end = withSha1(leaf({ pair: { key, privateKeyPem: "" }, der: anchor.der }));
+  assert.equal(parseCertificate(end)?.x509.verify(publicKey), true);
+  assert.equal(await reason([end], [anchor.der]), "the certificate of CN=r1 is signed with a weak algorithm");
+});
+
 test("certificates that issue each other in circles end, and quickly", async () => {
   // eight certificates of one name and one key: each is a good issuer of all others
   const circle = Array.from({ length: 8 }, () => authority("Circle"));
