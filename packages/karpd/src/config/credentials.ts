@@ -1,7 +1,6 @@
 import { X509Certificate } from "node:crypto";
-import type { SigningKey } from "@karp/ikev2";
+import { IdType, parseIdentity, type SigningKey } from "@karp/ikev2";
 import { loadSigningKey } from "@karp/ikev2/node";
-import { IdType, parseIdentity } from "./library.ts";
 import type { NamedFiles } from "./namedFiles.ts";
 import type { Report } from "./report.ts";
 import type { FileWords } from "./schema.ts";

@@ -1,10 +1,10 @@
 import { readFile, stat } from "node:fs/promises";
 import { resolve } from "node:path";
+import { formatIdentity } from "@karp/ikev2";
 import type { SessionConfiguration } from "../core/configuration.ts";
 import { checkTree } from "./checkTree.ts";
 import { loadCredentials } from "./credentials.ts";
 import { compareSessions } from "./crossChecks.ts";
-import { formatIdentity } from "./library.ts";
 import { ListenPlan } from "./listen.ts";
 import { credentialName, explain, NamedFiles } from "./namedFiles.ts";
 import { parseYaml } from "./parseYaml.ts";

@@ -1,6 +1,13 @@
-import type { Identity, IkePeer, LocalAuthentication, RemoteAuthentication, UdpAddress } from "@karp/ikev2";
+import {
+  formatIdentity,
+  type Identity,
+  type IkePeer,
+  identityKey,
+  type LocalAuthentication,
+  type RemoteAuthentication,
+  type UdpAddress,
+} from "@karp/ikev2";
 import type { Credentials } from "./credentials.ts";
-import { formatIdentity, identityKey } from "./library.ts";
 import type { ListenPlan } from "./listen.ts";
 import type { NamedFiles } from "./namedFiles.ts";
 import { loadPresharedKey, type PresharedKey } from "./presharedKey.ts";

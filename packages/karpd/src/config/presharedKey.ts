@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
-import { Secret } from "@karp/ikev2";
-import { estimatePskStrength } from "./library.ts";
+import { estimatePskStrength, Secret } from "@karp/ikev2";
 import type { NamedFiles } from "./namedFiles.ts";
 import type { Report } from "./report.ts";
 import { type Parsed, parsed, refused } from "./result.ts";

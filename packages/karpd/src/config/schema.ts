@@ -1,5 +1,5 @@
 /** The one schema of the configuration file: it checks, it makes the JSON Schema and the reference in the guide. */
-import { type Static, type TObject, type TSchema, Type } from "typebox";
+import { type Static, type TSchema, Type } from "typebox";
 import type { Parsed } from "./result.ts";
 import type { DriverSchemas } from "./settings.ts";
 import {
@@ -83,7 +83,7 @@ const rolloverSchema = Type.Object(
     hard: word("karp-duration", "Life of a key after which `on-expiry` applies when no successor came.", "3 x every"),
     drain: word(
       "karp-duration",
-      "How long the old key is still sent by nobody and accepted, once the new one is current.",
+      "How long the old key is watched, still accepted, once the new one is current: no segment may come with it any more.",
       "60s",
     ),
     "keep-old": word(
@@ -256,4 +256,3 @@ export type FileWords = Static<typeof typedFile> & {
   readonly defaults?: SharedWords;
   readonly sessions: Readonly<Record<string, SessionWords>>;
 };
-export type ConfigurationSchema = TObject;

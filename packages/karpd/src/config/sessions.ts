@@ -1,9 +1,8 @@
-import type { Identity } from "@karp/ikev2";
+import { equalIdentities, formatIdentity, type Identity } from "@karp/ikev2";
 import type { TSchema } from "typebox";
 import type { SessionConfiguration } from "../core/configuration.ts";
 import { checkRest } from "./checkTree.ts";
 import { nearest } from "./didYouMean.ts";
-import { equalIdentities, formatIdentity } from "./library.ts";
 import type { Report } from "./report.ts";
 import { rolloverOf } from "./rollover.ts";
 import { type FileWords, protocolPorts, type SessionWords, type SharedWords } from "./schema.ts";

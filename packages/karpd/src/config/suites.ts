@@ -1,5 +1,10 @@
-import type { IkeSuite } from "@karp/ikev2";
-import { EncryptionAlgorithm, IntegrityAlgorithm, KeyExchangeMethod, PseudorandomFunction } from "./library.ts";
+import {
+  EncryptionAlgorithm,
+  type IkeSuite,
+  IntegrityAlgorithm,
+  KeyExchangeMethod,
+  PseudorandomFunction,
+} from "@karp/ikev2";
 import { encryptionWords, type IkeWords, keyExchangeWords, prfWords } from "./schema.ts";
 
 /** AEADs and other ciphers stand in suites of their own (RFC 7296 section 3.3); the kind named first comes first. */

@@ -1,6 +1,13 @@
 /** The small languages inside the configuration's values: what each means and what to say when it does not read. */
-import type { Identity } from "@karp/ikev2";
-import { canonicalAddress, isLinkLocal, isMulticast, isUnspecified, parseAddress, parseIdentity } from "./library.ts";
+import {
+  canonicalAddress,
+  type Identity,
+  isLinkLocal,
+  isMulticast,
+  isUnspecified,
+  parseAddress,
+  parseIdentity,
+} from "@karp/ikev2";
 import { type Parsed, parsed, refused } from "./result.ts";
 
 /** `30d`, `12h`, `90s`, also `m` and `w`; in seconds. */
