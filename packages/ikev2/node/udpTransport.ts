@@ -76,7 +76,7 @@ export class UdpTransport {
   }
 
   #open(address: UdpAddress): Promise<Socket> {
-    const socket = createSocket({ type: isIPv6(address.address) ? "udp6" : "udp4", ipv6Only: true });
+    const socket = createSocket(isIPv6(address.address) ? { type: "udp6", ipv6Only: true } : { type: "udp4" });
     return new Promise((resolve, reject) => {
       socket.once("error", (error: NodeJS.ErrnoException) => {
         socket.close();

@@ -1,19 +1,18 @@
 import type { CommandActions } from "./cli/program.ts";
 import { CommandFailure } from "./cli/text.ts";
+import type { DriverKinds } from "./runtime/driverSet.ts";
 import { version } from "./version.ts";
 
 /** What each command of the command line does, with everything that it needs put together. */
 export const actions: CommandActions = {
   run: async ({ config, logLevel }) => {
     const { runDaemon } = await import("./runtime/run.ts");
-    const { driverKinds } = await import("./drivers/kinds.ts");
-    await runDaemon({ configurationFile: config, logLevel, version, driverKinds });
+    await runDaemon({ configurationFile: config, logLevel, version, driverKinds: await driverKinds() });
   },
 
   check: async ({ config, offline, json }) => {
     const { check } = await import("./cli/check.ts");
-    const { driverKinds } = await import("./drivers/kinds.ts");
-    print(await check({ configurationFile: config, offline, json, driverKinds }));
+    print(await check({ configurationFile: config, offline, json, driverKinds: await driverKinds() }));
   },
 
   diff: async (options) => {
@@ -23,8 +22,7 @@ export const actions: CommandActions = {
 
   init: async (options) => {
     const { init } = await import("./cli/init.ts");
-    const { driverKinds } = await import("./drivers/kinds.ts");
-    console.log(await init({ ...options, driverKinds }));
+    console.log(await init(options));
   },
 
   demo: async ({ json, seconds }) => {
@@ -34,8 +32,7 @@ export const actions: CommandActions = {
 
   doctor: async ({ config, socket, json }) => {
     const { doctor } = await import("./cli/doctor.ts");
-    const { driverKinds } = await import("./drivers/kinds.ts");
-    print(await doctor({ configurationFile: config, socket, json, driverKinds }));
+    print(await doctor({ configurationFile: config, socket, json, driverKinds: await driverKinds() }));
   },
 
   show: async (what, options) => {
@@ -48,6 +45,10 @@ export const actions: CommandActions = {
     console.log(await control(path, body, options));
   },
 };
+
+async function driverKinds(): Promise<DriverKinds> {
+  return (await import("./drivers/index.ts")).drivers;
+}
 
 /** Prints what was found; a finding that is an error ends in exit status 1. */
 function print({ text, ok }: { readonly text: string; readonly ok: boolean }): void {

@@ -27,6 +27,7 @@ export interface InitOptions {
   readonly local?: string;
   readonly remote?: string;
   readonly peer?: string;
+  readonly include?: string;
 }
 
 export interface DemoOptions {
@@ -81,6 +82,7 @@ function daemonCommands(program: Command, actions: CommandActions): void {
     .option("--local <address>", "our address of that session")
     .option("--remote <address>", "the neighbour's address")
     .option("--peer <name>", "the neighbour's identity, as in its certificate")
+    .option("--include <file>", "the file that BIRD will include (default /var/lib/karp/bird/SESSION.conf)")
     .action((options) => actions.init(options));
   program
     .command("demo")

@@ -14,7 +14,7 @@ import type { KeyStore } from "../ports/keyStore.ts";
 import { loadKeyEncryptionKey } from "../storage/keyEncryptionKey.ts";
 import { openKeyStore } from "../storage/openKeyStore.ts";
 import { validateChain } from "./certificates/validateChain.ts";
-import { type DriverKinds, DriverSet } from "./driverSet.ts";
+import { type DriverKinds, DriverSet, schemasOf } from "./driverSet.ts";
 import { perform, type World } from "./effects.ts";
 import { mayReadKeys } from "./entitlement.ts";
 import { EventLog } from "./eventLog.ts";
@@ -60,7 +60,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 }
 
 function load(options: DaemonOptions): Promise<LoadResult> {
-  return loadConfiguration(options.configurationFile, { driverSchemas: options.driverKinds.schemas });
+  return loadConfiguration(options.configurationFile, { driverSchemas: schemasOf(options.driverKinds) });
 }
 
 type Loaded = Extract<LoadResult, { readonly ok: true }>;
@@ -118,7 +118,7 @@ export class Daemon implements ControlBackend {
       now,
       drivers: { observes: (name) => this.#drivers.observes(name) },
       createIke: (policy) => new IkeEndpoint({ crypto, policy }),
-      mayReadKeys: (caller) => mayReadKeys(caller),
+      mayReadKeys,
     });
     const world = this.#world();
     this.#pump = new Pump<DaemonInput, DaemonEffect>(

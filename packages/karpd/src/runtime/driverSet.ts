@@ -1,47 +1,57 @@
 import type { TSchema } from "typebox";
 import type { SessionConfiguration } from "../core/configuration.ts";
+import type { MktAlgorithm } from "../core/keytable/row.ts";
 import type { RoutingDriver } from "../ports/routingDriver.ts";
 import type { Logger } from "./logger.ts";
 
 /** A driver that counts more than it observes. */
-export interface CountingDriver extends RoutingDriver {
+interface CountingDriver extends RoutingDriver {
   statistics?(): Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
 
+/** What a driver is given: time, a log, and what the kernel can do. */
+interface DriverContext {
+  readonly clock: {
+    now(): number;
+    after(milliseconds: number, action: () => void): { cancel(): void };
+  };
+  readonly log: (level: "debug" | "info" | "warning" | "error", text: string) => void;
+  readonly kernelAlgorithms: () => Promise<ReadonlySet<MktAlgorithm> | undefined>;
+}
+
 /** One kind of driver: the words that it knows in the configuration, and how to make it. */
-export interface DriverKind {
+interface DriverKind {
   readonly settingsSchema: TSchema;
-  create(context: { readonly logger: Logger }): CountingDriver;
+  create(context: DriverContext): CountingDriver;
 }
 
 /** All kinds, by the word that stands at `driver:`. */
-export class DriverKinds {
-  readonly #kinds: ReadonlyMap<string, DriverKind>;
+export type DriverKinds = Readonly<Record<string, DriverKind>>;
 
-  constructor(kinds: Readonly<Record<string, DriverKind>>) {
-    this.#kinds = new Map(Object.entries(kinds));
-  }
-
-  get schemas(): Readonly<Record<string, TSchema>> {
-    return Object.fromEntries([...this.#kinds].map(([name, kind]) => [name, kind.settingsSchema]));
-  }
-
-  kind(name: string): DriverKind {
-    const kind = this.#kinds.get(name);
-    if (kind === undefined) throw new Error(`there is no driver ${name}`);
-    return kind;
-  }
+/** The settings schema of each kind, for whoever reads the configuration. */
+export function schemasOf(kinds: DriverKinds): Readonly<Record<string, TSchema>> {
+  return Object.fromEntries(Object.entries(kinds).map(([name, kind]) => [name, kind.settingsSchema]));
 }
 
 /** The drivers that the configured sessions use: one instance a kind, made when it is first needed. */
 export class DriverSet {
   readonly #kinds: DriverKinds;
-  readonly #logger: Logger;
+  readonly #context: DriverContext;
   readonly #drivers = new Map<string, CountingDriver>();
 
   constructor(kinds: DriverKinds, logger: Logger) {
     this.#kinds = kinds;
-    this.#logger = logger;
+    this.#context = {
+      clock: {
+        now: () => Date.now(),
+        after: (milliseconds, action) => {
+          const timer = setTimeout(action, milliseconds).unref();
+          return { cancel: () => clearTimeout(timer) };
+        },
+      },
+      log: (level, text) => logger[level === "warning" ? "warn" : level](text),
+      kernelAlgorithms,
+    };
   }
 
   driverOf(session: SessionConfiguration): CountingDriver {
@@ -63,8 +73,20 @@ export class DriverSet {
   #driver(name: string): CountingDriver {
     const existing = this.#drivers.get(name);
     if (existing !== undefined) return existing;
-    const driver = this.#kinds.kind(name).create({ logger: this.#logger });
+    const kind = this.#kinds[name];
+    if (kind === undefined) throw new Error(`there is no driver ${name}`);
+    const driver = kind.create(this.#context);
     this.#drivers.set(name, driver);
     return driver;
+  }
+}
+
+/** Asks the kernel, with a scratch socket; undefined where no native code can be loaded to ask. */
+async function kernelAlgorithms(): Promise<ReadonlySet<MktAlgorithm> | undefined> {
+  try {
+    const { probeKernelTcpAo } = await import("@karp/tcp-ao/linux");
+    return new Set((await probeKernelTcpAo()).algorithms);
+  } catch {
+    return undefined;
   }
 }

@@ -16,7 +16,7 @@ const ADDRESSES = ["127.0.0.1", "127.0.0.2"] as const;
 /** Two folders, each with a configuration, a certificate of a common authority and a place for the store. */
 export async function layOut(folder: string): Promise<readonly DemoRouter[]> {
   const names = ["r1.demo.example", "r2.demo.example"] as const;
-  const certificates = await makeDemoCertificates(names);
+  const certificates = makeDemoCertificates(names, Date.now());
   const ports = await Promise.all(
     ADDRESSES.map(async (address) => ({ ike: await freePort(address), segments: await freePort(address) })),
   );

@@ -1,0 +1,30 @@
+import { type InitialValues, initialConfiguration } from "../config/initialConfiguration.ts";
+import { writeNewFile } from "./commands.ts";
+import { CommandFailure } from "./text.ts";
+
+const BIRD_FOLDER = "/var/lib/karp/bird";
+const EMPTY_INCLUDE =
+  "# Written by karp: the keys of one session come here. BIRD includes this file: never remove it while it does.\n";
+
+/** `karp init`: a configuration in mode observe and the empty file that BIRD includes. What exists is never touched. */
+export async function init(
+  options: InitialValues & { readonly config: string; readonly include?: string },
+): Promise<string> {
+  const { config, include, ...values } = options;
+  const session = values.session ?? "r2";
+  if (!(await writeNewFile(config, initialConfiguration(values), 0o644))) {
+    throw new CommandFailure(`${config} exists and stays as it is; edit it, or name another file with --config`);
+  }
+  const includeFile = include ?? `${BIRD_FOLDER}/${session}.conf`;
+  const made = await writeNewFile(includeFile, EMPTY_INCLUDE, 0o640);
+  return `wrote ${config} (mode observe: karp will negotiate and roll keys, and touch nothing)
+${made ? "wrote" : "kept "} ${includeFile}
+
+Next:
+  1. put the certificate, its key and the authority where ${config} names them
+  2. in bird.conf, inside \`protocol bgp ${session} { ... }\` and alone on its line:
+         include "${includeFile}";
+     then \`birdc configure\` (the file is empty: nothing changes)
+  3. karp check
+  4. karp run, here and on the other router; then karp show rollovers`;
+}
