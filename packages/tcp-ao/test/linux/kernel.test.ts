@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { test } from "node:test";
 import {
@@ -19,7 +21,7 @@ import {
 } from "../../linux/index.ts";
 import { libc } from "../../linux/libc.ts";
 import { encodeAdd } from "../../linux/structs.ts";
-import { type MacAlgorithm, parseSegment, type SocketPair, TcpAoEndpoint } from "../../src/index.ts";
+import { type MacAlgorithm, parseSegment, type SocketPair, TcpAoEndpoint, type TcpSegment } from "../../src/index.ts";
 import { crypto, unwrap } from "../support.ts";
 import {
   capture,
@@ -31,6 +33,7 @@ import {
   listen,
   onKernel,
   onKernelAsRoot,
+  onKernelWithDevices,
   portOf,
   until,
 } from "./kernelSupport.ts";
@@ -333,6 +336,26 @@ test("a key for a prefix holds for its addresses; one for all addresses has pref
   assert.equal(listKeys(fd)[0]?.prefixLength, 0);
 });
 
+test("a key for a VRF names its device", { ...onKernelWithDevices, ...limits }, (context) => {
+  const device = "karp-test-vrf";
+  execFileSync("ip", ["link", "add", device, "type", "vrf", "table", "7210"]);
+  context.after(() => execFileSync("ip", ["link", "del", device]));
+  const ifindex = Number(readFileSync(`/sys/class/net/${device}/ifindex`, "utf8"));
+  const fd = scratch(context);
+  const { client } = keyPair(1, "in the VRF", { ifindex });
+  addKey(fd, client);
+  addKey(fd, keyPair(2, "in any VRF", { coversTcpOptions: false }).client);
+  const listed = listKeys(fd).map((key) => [key.sendId, key.ifindex, key.coversTcpOptions]);
+  assert.deepEqual(listed.sort(), [
+    [1, ifindex, true],
+    [2, undefined, false],
+  ]);
+  const { ifindex: _, ...anywhere } = client;
+  assert.throws(() => deleteKey(fd, anywhere), refusedWith("keyNotFound", "ENOENT"));
+  deleteKey(fd, client);
+  assert.equal(listKeys(fd).length, 1);
+});
+
 test("connectTcpAo keys the first SYN and gives up when told to", { ...onKernel, ...limits }, async (context) => {
   const fdsBefore = scratch(context);
   const server = await listen(context, [keyPair(1, "x").server]);
@@ -420,11 +443,7 @@ for (const algorithm of algorithms) {
 }
 
 /** Two endpoints that know the keys and ISNs of a captured connection. */
-function observe(
-  segments: readonly ReturnType<typeof unwrap<import("../../src/index.ts").TcpSegment>>[],
-  clientPort: number,
-  keys: readonly ReturnType<typeof keyPair>[],
-) {
+function observe(segments: readonly TcpSegment[], clientPort: number, keys: readonly ReturnType<typeof keyPair>[]) {
   const syn = segments.find(({ isSyn, isAck }) => isSyn && !isAck);
   const synAck = segments.find(({ isSyn, isAck }) => isSyn && isAck);
   assert.ok(syn && synAck);

@@ -15,6 +15,12 @@ export const onKernel = probe.supported ? {} : { skip: `no kernel TCP-AO: ${prob
 export const onKernelAsRoot =
   probe.supported && process.getuid?.() !== 0 ? { skip: "needs root for a raw socket" } : onKernel;
 
+/** The same for what makes network devices: only where that harms nobody, for example in a guest kernel. */
+export const onKernelWithDevices =
+  probe.supported && process.env["KARP_TEST_DEVICES"] !== "1"
+    ? { skip: "makes a network device; set KARP_TEST_DEVICES=1 where that is welcome" }
+    : onKernelAsRoot;
+
 /** An MKT of the client (SendID n, RecvID 100 + n); the server has it with the IDs exchanged. */
 export function keyPair(id: number, secret: string, more: Partial<KernelMkt> = {}) {
   const masterKey = new TextEncoder().encode(secret);
