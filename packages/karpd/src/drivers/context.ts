@@ -11,7 +11,7 @@ export interface DriverContext {
 export interface DriverClock {
   /** Wall clock, milliseconds since 1970. */
   now(): number;
-  /** Runs `action` once, later; the timer does not keep the process alive. */
+  /** Runs `action` once, later, unless cancelled. */
   after(milliseconds: number, action: () => void): DriverTimer;
 }
 
@@ -25,7 +25,7 @@ export type DriverLog = (level: "debug" | "info" | "warning" | "error", text: st
 export const systemClock: DriverClock = {
   now: () => Date.now(),
   after(milliseconds, action) {
-    const timer = setTimeout(action, milliseconds).unref();
+    const timer = setTimeout(action, milliseconds);
     return { cancel: () => clearTimeout(timer) };
   },
 };

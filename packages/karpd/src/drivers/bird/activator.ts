@@ -24,6 +24,8 @@ const GATHER_MILLISECONDS = 50;
 const PATIENCE_MILLISECONDS = 5_000;
 /** BIRD stalls while it reads: 30 MB take seconds. */
 const CONFIGURE_TIMEOUT_MILLISECONDS = 300_000;
+/** The kernel stamps files with a clock that lags by up to a tick. */
+const FILE_CLOCK_MILLISECONDS = 25;
 const BUSY_POLL_MILLISECONDS = 200;
 const BUSY_POLLS = 150;
 
@@ -43,7 +45,10 @@ export class Activator {
   #writers = 0;
   #lastConfigureAt = Number.NEGATIVE_INFINITY;
   #snapshot: { readonly loadedAt: number; readonly files: readonly ConfigFile[] } | undefined;
-  #readMilliseconds = 1_000;
+  /** Files like those of the snapshot but for a comment. */
+  readonly #equivalent = new Set<string>();
+  /** How long BIRD takes to read its configuration, generously; unknown before the first `configure`. */
+  #readMilliseconds = FILE_CLOCK_MILLISECONDS;
 
   constructor(context: DriverContext, control: string) {
     this.#context = context;
@@ -79,8 +84,14 @@ export class Activator {
   }
 
   /** Whether the file was part of BIRD's configuration at the last `configure` of karp. */
-  wasIncluded(file: FileState): boolean {
-    return this.#snapshot?.files.some(({ fingerprint }) => fingerprint === file.fingerprint) === true;
+  wasIncluded({ fingerprint }: FileState): boolean {
+    const files = this.#snapshot?.files ?? [];
+    return this.#equivalent.has(fingerprint) || files.some((file) => file.fingerprint === fingerprint);
+  }
+
+  /** Only a comment has changed since BIRD has read the file. */
+  noteRead(file: FileState): void {
+    this.#equivalent.add(file.fingerprint);
   }
 
   close(): void {
@@ -209,6 +220,7 @@ export class Activator {
     const status = parseStatus(await bird.ask("show status"));
     if (status === undefined) return { kind: "pending", reason: "BIRD does not say whether it has reconfigured" };
     this.#snapshot = { loadedAt: status.lastReconfigurationAt, files };
+    this.#equivalent.clear();
     return { kind: "activated" };
   }
 }

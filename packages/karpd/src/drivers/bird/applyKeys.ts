@@ -127,6 +127,7 @@ export async function enableAgain(bird: BirdSession, target: IncludeTarget, keys
   await converse(control, bird.context.clock, (line) => line.ask(`enable "${protocolName}"`));
   const before = await readInclude(target.path);
   await bird.activator.writing(() => writeInclude(target, before, { keys, isProtocolDisabled: false }));
+  bird.activator.noteRead(await includeState(target.path));
 }
 
 /** @throws IncludeFailure when nobody would be able to read the file */

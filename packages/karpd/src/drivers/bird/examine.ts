@@ -20,7 +20,7 @@ export async function examineSession(bird: BirdSession): Promise<readonly Driver
   if (found.every(({ severity }) => severity !== "error")) {
     found.push({ severity: "ok", text: `BIRD protocol ${bird.settings.protocolName} is ready for karp` });
   }
-  return found;
+  return found.filter(({ text }, index) => found.findIndex((other) => other.text === text) === index);
 }
 
 /** Algorithms and options that BIRD and this kernel can do. */

@@ -75,7 +75,7 @@ function parseBlock(lines: readonly string[], block: number): readonly FileKey[]
   for (; lines[at] !== "};"; at += 2) {
     const name = /^ {2}# (\S+)$/.exec(lines[at] ?? "")?.[1];
     const key = name === undefined ? undefined : parseKey(name, lines[at + 1] ?? "");
-    if (key === undefined) return Math.min(at + 1, lines.length);
+    if (key === undefined) return Math.min(at + (name === undefined ? 1 : 2), lines.length);
     keys.push(key);
   }
   const isEnd = lines.slice(at + 1).every((line) => line === "");

@@ -38,7 +38,8 @@ export function nextKeys(input: TransitionInput): Transition {
     const reason = `KeyID ${idsOf(clash)} still belongs to ${clash.adminKeyName}, which BIRD uses: the new key needs other IDs`;
     return { kind: "refused", reason };
   }
-  const keys = withUsableKey(inStableOrder(kept, target, retained), input.protocol);
+  const wanted = withUsableKey(inStableOrder(kept, target), input.protocol);
+  const keys = [...wanted, ...retained.map((key): FileKey => ({ ...key, use: "deprecated" }))];
   if (retained.length === 0) return { kind: "write", keys };
   return {
     kind: "write",
@@ -66,18 +67,10 @@ function isInUse(key: FileKey, { tcpAo }: ProtocolDetails): boolean {
 }
 
 /** Among keys that are equally preferred BIRD takes the first: what is there already stays in front. */
-function inStableOrder(
-  kept: readonly FileKey[],
-  target: readonly DriverKey[],
-  retained: readonly FileKey[],
-): readonly FileKey[] {
-  const wantedUse = (key: FileKey): FileKey => ({
-    ...key,
-    ...fileKey(target.find((wanted) => isSameMkt(key, wanted)) ?? key),
-  });
+function inStableOrder(kept: readonly FileKey[], target: readonly DriverKey[]): readonly FileKey[] {
+  const asWanted = (key: FileKey): FileKey => fileKey(target.find((wanted) => isSameMkt(key, wanted)) ?? key);
   const added = target.filter((wanted) => !kept.some((key) => isSameMkt(key, wanted))).map(fileKey);
-  const leaving = retained.map((key): FileKey => ({ ...key, use: "deprecated" }));
-  return [...kept.map(wantedUse), ...added, ...leaving];
+  return [...kept.map(asWanted), ...added];
 }
 
 function fileKey({ adminKeyName, sendId, recvId, algorithm, masterKey, use }: FileKey): FileKey {

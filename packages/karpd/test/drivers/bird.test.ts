@@ -1,0 +1,403 @@
+import assert from "node:assert/strict";
+import { chmod, mkdir, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
+import { type TestContext, test } from "node:test";
+import { createBirdDriver } from "../../src/drivers/bird/driver.ts";
+import type { DriverContext } from "../../src/drivers/context.ts";
+import { FakeBird, type FakeBirdOptions } from "./fakeBird.ts";
+import { context, folder, key, sessionOf } from "./support.ts";
+
+async function setUp(t: TestContext, options: Partial<FakeBirdOptions> = {}, extra: Partial<DriverContext> = {}) {
+  const directory = folder(t);
+  const bird = await new FakeBird({ directory, ...options }).start();
+  t.after(() => bird.stop());
+  await writeFile(bird.include, "", { mode: 0o600 });
+  const ctx = context(extra);
+  const driver = createBirdDriver(ctx);
+  t.after(() => driver.close());
+  const { control, config, include } = bird;
+  const settings = { control, config, include, group: "none", "configure-interval": "0ms" };
+  return { bird, driver, directory, settings, session: sessionOf("bird", settings), ctx };
+}
+
+function reasonOf(outcome: { readonly kind: string; readonly reason?: string }): string {
+  return `${outcome.kind}: ${outcome.reason}`;
+}
+
+test("ten rollovers: BIRD never restarts the session", async (t) => {
+  const { bird, driver, session } = await setUp(t);
+  await driver.apply(session, [key(1, "preferred")]);
+  const { restarts } = bird;
+  assert.equal(restarts, 1, "the first key switches TCP-AO on");
+  for (let n = 1; n <= 10; n++) {
+    assert.deepEqual(await driver.apply(session, [key(n, "preferred"), key(n + 1, "accept")]), { kind: "installed" });
+    assert.equal(bird.rnext, key(n, "accept").recvId, "accept asks for nothing");
+    assert.deepEqual(await driver.apply(session, [key(n, "deprecated"), key(n + 1, "preferred")]), {
+      kind: "installed",
+    });
+    assert.equal(bird.rnext, key(n + 1, "accept").recvId);
+    bird.peerAsksFor(key(n + 1, "accept").sendId);
+    assert.deepEqual(await driver.apply(session, [key(n + 1, "preferred")]), { kind: "installed" });
+  }
+  assert.equal(bird.restarts, restarts);
+  assert.deepEqual(
+    bird.loaded.map(({ sendId }) => sendId),
+    [22],
+  );
+});
+
+test("a swap without a common key goes in steps, and the key in use stays until the peer has moved", async (t) => {
+  const { bird, driver, session } = await setUp(t);
+  await driver.apply(session, [key(1, "preferred")]);
+  const { restarts } = bird;
+  assert.match(reasonOf(await driver.apply(session, [key(2, "preferred")])), /^pending: 2\/3 still in use/);
+  assert.deepEqual(
+    bird.loaded.map(({ sendId, preference }) => [sendId, preference]),
+    [
+      [4, 1],
+      [2, -1],
+    ],
+  );
+  assert.match(reasonOf(await driver.apply(session, [key(2, "preferred")])), /^pending/);
+  bird.peerAsksFor(4);
+  assert.deepEqual(await driver.apply(session, [key(2, "preferred")]), { kind: "installed" });
+  assert.deepEqual(
+    bird.loaded.map(({ sendId }) => sendId),
+    [4],
+  );
+  assert.equal(bird.restarts, restarts);
+});
+
+test("another secret for the IDs of a key in use is refused", async (t) => {
+  const { bird, driver, session } = await setUp(t);
+  await driver.apply(session, [key(1, "preferred")]);
+  const { restarts } = bird;
+  const other = { ...key(2, "preferred"), sendId: key(1, "accept").sendId, recvId: key(1, "accept").recvId };
+  assert.match(reasonOf(await driver.apply(session, [other])), /^refused: KeyID 2\/3 still belongs/);
+  assert.equal(bird.restarts, restarts);
+});
+
+test("all keys deprecated: one is written as a plain key, for BIRD would take the session down", async (t) => {
+  const { bird, driver, session } = await setUp(t);
+  await driver.apply(session, [key(1, "preferred")]);
+  assert.deepEqual(await driver.apply(session, [key(1, "deprecated")]), { kind: "installed" });
+  assert.deepEqual([bird.state, bird.loaded[0]?.preference], ["established", 0]);
+});
+
+test("taking all keys away is refused: BIRD would go on without authentication", async (t) => {
+  const { bird, driver, session } = await setUp(t);
+  assert.deepEqual(await driver.apply(session, []), { kind: "installed" });
+  await driver.apply(session, [key(1, "preferred")]);
+  assert.equal((await driver.apply(session, [])).kind, "refused");
+  assert.equal(bird.loaded.length, 1);
+});
+
+test("held back while somebody's edit is not applied, and goes on after their birdc configure", async (t) => {
+  const { bird, driver, session } = await setUp(t);
+  await driver.apply(session, [key(1, "preferred")]);
+  await writeFile(bird.config, `${await readFile(bird.config, "utf8")}# edited\n`);
+  const { configures } = bird;
+  const held = reasonOf(await driver.apply(session, [key(1, "preferred"), key(2, "accept")]));
+  assert.match(held, /^pending: held back: .*bird\.conf edited \d\d:\d\d:\d\d, not applied; run birdc configure$/);
+  assert.equal(bird.configures, configures);
+  bird.configure();
+  assert.deepEqual(await driver.apply(session, [key(1, "preferred"), key(2, "accept")]), { kind: "installed" });
+});
+
+test("held back: an included file, one in a wildcard include, one moved into place with an old time", async (t) => {
+  const { bird, driver, session, directory } = await setUp(t);
+  await mkdir(`${directory}/conf.d`);
+  await writeFile(`${directory}/conf.d/a.conf`, "# a\n");
+  await writeFile(bird.config, `include "conf.d/*.conf";\n${await readFile(bird.config, "utf8")}`);
+  bird.configure();
+  assert.deepEqual(await driver.apply(session, [key(1, "preferred")]), { kind: "installed" });
+  await writeFile(`${directory}/draft`, "# b\n");
+  await rename(`${directory}/draft`, `${directory}/conf.d/b.conf`);
+  assert.match(
+    reasonOf(await driver.apply(session, [key(1, "preferred"), key(2, "accept")])),
+    /conf\.d\/b\.conf edited/,
+  );
+  bird.configure();
+  assert.deepEqual(await driver.apply(session, [key(1, "preferred"), key(2, "accept")]), { kind: "installed" });
+  assert.deepEqual(await driver.apply(session, [key(1, "preferred"), key(3, "accept")]), { kind: "installed" });
+  await unlink(`${directory}/conf.d/a.conf`);
+  assert.match(
+    reasonOf(await driver.apply(session, [key(1, "preferred"), key(2, "accept")])),
+    /a\.conf removed, not applied/,
+  );
+});
+
+test("held back while an undo is scheduled: a configure would cancel it", async (t) => {
+  const { bird, driver, session } = await setUp(t);
+  bird.undoInSeconds = 29.9;
+  assert.match(
+    reasonOf(await driver.apply(session, [key(1, "preferred")])),
+    /^pending: held back: BIRD undoes .* in 30 s/,
+  );
+  assert.equal(bird.configures, 0);
+});
+
+test("held back while BIRD's configuration has an error, and while BIRD is down", async (t) => {
+  const { bird, driver, session } = await setUp(t);
+  bird.checkError = `${bird.config}:7:1 syntax error`;
+  assert.match(
+    reasonOf(await driver.apply(session, [key(1, "preferred")])),
+    /^pending: held back: .*bird\.conf:7:1 syntax error/,
+  );
+  assert.equal(bird.configures, 0);
+  await bird.stop();
+  assert.match(reasonOf(await driver.apply(session, [key(1, "preferred")])), /^pending: BIRD is not running/);
+  assert.equal((await driver.observe(session)).kind, "unavailable");
+});
+
+test("sessions that come together share one configure", async (t) => {
+  const { bird, driver, settings, directory } = await setUp(t);
+  const names = ["a", "b", "c"];
+  await writeFile(
+    bird.config,
+    `${await readFile(bird.config, "utf8")}${names.map((name) => `include "${directory}/${name}.conf";\n`).join("")}`,
+  );
+  for (const name of names) await writeFile(`${directory}/${name}.conf`, "");
+  bird.configure();
+  const before = bird.configures;
+  const outcomes = await Promise.all(
+    names.map((name, index) => {
+      const words = { ...settings, include: `${directory}/${name}.conf`, "protocol-name": "r2" };
+      return driver.apply(sessionOf("bird", words, { name }), [key(index + 1, "preferred")]);
+    }),
+  );
+  assert.equal(outcomes.length, 3);
+  assert.equal(bird.configures, before + 1);
+});
+
+test("one configure in the interval: the rest is written at once and read by BIRD when its time comes", async (t) => {
+  const timers: { at: number; action: () => void }[] = [];
+  const clock = {
+    now: () => Date.now(),
+    after: (milliseconds: number, action: () => void) => {
+      if (milliseconds < 20_000) {
+        const timer = setTimeout(action, milliseconds);
+        return { cancel: () => clearTimeout(timer) };
+      }
+      const timer = { at: milliseconds, action };
+      timers.push(timer);
+      return { cancel: () => timers.splice(timers.indexOf(timer), 1) };
+    },
+  };
+  const { bird, driver, settings } = await setUp(t, {}, { clock });
+  const session = sessionOf("bird", { ...settings, "configure-interval": "60s" });
+  assert.deepEqual(await driver.apply(session, [key(1, "preferred")]), { kind: "installed" });
+  const second = await driver.apply(session, [key(1, "preferred"), key(2, "accept")]);
+  assert.match(
+    reasonOf(second),
+    /^pending: written; BIRD reads it at \d\d:\d\d:\d\d \(at most one configure in 60 s\)/,
+  );
+  assert.deepEqual([bird.configures, timers.filter(({ at }) => at > 50_000 && at <= 60_000).length], [1, 1]);
+});
+
+test("an algorithm that the kernel lacks is refused before anything is written", async (t) => {
+  const kernelAlgorithms = async () => new Set(["aes-128-cmac-96"] as const);
+  const { bird, driver, session } = await setUp(t, {}, { kernelAlgorithms });
+  const sha1 = key(1, "preferred", { algorithm: "hmac-sha-1-96" });
+  const outcome = await driver.apply(session, [sha1]);
+  assert.deepEqual(outcome, {
+    kind: "refused",
+    reason: "this kernel has no TCP-AO with hmac-sha-1-96",
+    adminKeyNames: [sha1.adminKeyName],
+  });
+  assert.equal(await readFile(bird.include, "utf8"), "");
+  assert.match((await driver.examine(session)).map(({ text }) => text).join(), /no TCP-AO with hmac-sha-1-96/);
+});
+
+test("a kernel that refuses the key after all: refused by name, and BIRD gets its old keys back", async (t) => {
+  const { bird, driver, session } = await setUp(t, { unknownAlgorithms: ["hmac sha1"] });
+  await driver.apply(session, [key(1, "preferred")]);
+  const sha1 = key(2, "preferred", { algorithm: "hmac-sha-1-96" });
+  const outcome = await driver.apply(session, [key(1, "deprecated"), sha1]);
+  assert.equal(outcome.kind, "refused");
+  assert.match(reasonOf(outcome), /kernel did not take 4\/5 \(hmac-sha-1-96\)/);
+  assert.deepEqual([bird.state, bird.loaded.map(({ sendId }) => sendId)], ["established", [2]]);
+  assert.deepEqual(await driver.apply(session, [key(1, "preferred")]), { kind: "installed" });
+});
+
+test("what BIRD cannot do is refused: options left out, HMAC-SHA-256 of 128 bits, 81 octets", async (t) => {
+  const { bird, driver, session } = await setUp(t);
+  const cases = [
+    [key(1, "preferred", { coversTcpOptions: false }), /TCP options/],
+    [key(1, "preferred", { algorithm: "hmac-sha-256-128" }), /cuts HMAC-SHA-256 to 96 bits/],
+  ] as const;
+  for (const [wrong, why] of cases) assert.match(reasonOf(await driver.apply(session, [wrong])), why);
+  assert.equal(await readFile(bird.include, "utf8"), "");
+});
+
+test("a key in use that karp did not install is foreign", async (t) => {
+  const { bird, driver, session } = await setUp(t);
+  await driver.apply(session, [key(1, "preferred")]);
+  bird.current = 99;
+  assert.match(
+    reasonOf(await driver.apply(session, [key(1, "preferred"), key(2, "accept")])),
+    /^foreign: r2 uses SendID 99/,
+  );
+  assert.deepEqual(
+    bird.loaded.map(({ sendId }) => sendId),
+    [2],
+  );
+});
+
+test("a session that is up without TCP-AO although the file has keys has lost them", async (t) => {
+  const { bird, driver, session } = await setUp(t);
+  await driver.apply(session, [key(1, "preferred")]);
+  bird.loaded = [];
+  assert.match(reasonOf(await driver.apply(session, [key(1, "preferred")])), /^lost: .*needs the line: include/);
+});
+
+test("an include line that is missing in bird.conf is refused by apply and found by examine", async (t) => {
+  const { bird, driver, session } = await setUp(t);
+  await writeFile(bird.config, "protocol bgp 'r2' {\n  neighbor 10.0.0.2 as 65002;\n  password \"x\";\n}\n");
+  bird.configure();
+  assert.match(reasonOf(await driver.apply(session, [key(1, "preferred")])), /^refused: .*needs the line: include/);
+  const texts = (await driver.examine(session)).map(({ text }) => text).join("\n");
+  assert.match(texts, /bird\.conf line 1: .*needs the line: include/);
+  assert.match(texts, /`password` in the block collides/);
+});
+
+test("examine: a set-up without fault is ok, and each fault has its sentence", async (t) => {
+  const { bird, driver, session, settings } = await setUp(t);
+  const texts = async (changes = {}, words = {}) =>
+    (await driver.examine(sessionOf("bird", { ...settings, ...words }, changes)))
+      .filter(({ text }) => !text.includes("does not survive a reboot"))
+      .map(({ text }) => text)
+      .join("\n");
+  assert.match(await texts(), /^$|ready/);
+  assert.match(
+    await texts({ remoteAddress: "10.0.0.9" }),
+    /has neighbor 10\.0\.0\.2, the session has remote 10\.0\.0\.9/,
+  );
+  assert.match(await texts({}, { "protocol-name": "nosuch" }), /BIRD has no protocol nosuch/);
+  assert.match(await texts({}, { config: `${bird.config}.other` }), /cannot read .*other/);
+  assert.match(await texts({}, { group: "no-such-group" }), /there is no group no-such-group/);
+  assert.match(await texts({ tcpOptions: ["omitted"] }), /set tcp-options to covered/);
+  assert.match(await texts({ algorithms: ["hmac-sha-256-128"] }), /take hmac-sha-256-128 out/);
+  await chmod(bird.include, 0o644);
+  assert.match(await texts(), /can be read by everybody/);
+  await unlink(bird.include);
+  assert.match(await texts(), /is missing and BIRD refuses to start without it/);
+  assert.equal(
+    (await driver.examine(session)).some(({ severity }) => severity === "ok"),
+    false,
+  );
+});
+
+test("BIRD too old, a neighbor range, and a restricted socket are refused with what to do", async (t) => {
+  const old = await setUp(t, { version: "2.16.2" });
+  assert.match(
+    reasonOf(await old.driver.apply(old.session, [key(1, "preferred")])),
+    /refused: BIRD 2\.16\.2 has no TCP-AO: BIRD 2\.17 or 3\.1/,
+  );
+  const dynamic = await setUp(t);
+  dynamic.bird.answers.set('show protocols all "r2"', [
+    "1002-r2         BGP        ---        up     1700000001.500000  Passive       ",
+    "1006-  BGP state:          Passive",
+    "     Neighbor range:   10.0.0.0/24",
+    "0000 ",
+  ]);
+  assert.match(
+    reasonOf(await dynamic.driver.apply(dynamic.session, [key(1, "preferred")])),
+    /refused: .*neighbor range/,
+  );
+  const restricted = await setUp(t);
+  restricted.bird.isRestricted = true;
+  restricted.bird.answers.set('show protocols all "r2"', [
+    "1002-r2         BGP        ---        start     1700000001.500000  Connect       ",
+    "0000 ",
+  ]);
+  assert.match(
+    reasonOf(await restricted.driver.apply(restricted.session, [key(1, "preferred")])),
+    /refused: .*restricted/,
+  );
+});
+
+test("BIRD reads another main file than `config` says", async (t) => {
+  const { bird, driver, session } = await setUp(t);
+  bird.answers.set("configure check", [
+    "0002-Reading configuration from /etc/bird/other.conf",
+    "0020 Configuration OK",
+  ]);
+  assert.match(
+    reasonOf(await driver.apply(session, [key(1, "preferred")])),
+    /refused: BIRD reads \/etc\/bird\/other\.conf/,
+  );
+});
+
+test("observe: state, keys and counters; absent is not zero", async (t) => {
+  const { bird, driver, session } = await setUp(t);
+  assert.deepEqual(await driver.observe(session), {
+    kind: "observed",
+    observation: { connections: 0, establishedSince: "2023-11-14T22:13:21.500Z" },
+  });
+  await driver.apply(session, [key(1, "preferred")]);
+  assert.deepEqual(await driver.observe(session), {
+    kind: "observed",
+    observation: {
+      connections: 1,
+      currentSendId: 2,
+      rnextRecvId: 3,
+      goodTotal: 6,
+      badTotal: 0,
+      establishedSince: "2023-11-14T22:13:21.500Z",
+    },
+  });
+  bird.state = "connecting";
+  assert.deepEqual(await driver.observe(session), { kind: "observed", observation: { connections: 0 } });
+});
+
+test("revoke of the last key: a random key closes the session, it does not go on unauthenticated", async (t) => {
+  const { bird, driver, session } = await setUp(t);
+  await driver.apply(session, [key(1, "preferred")]);
+  assert.deepEqual(await driver.revoke(session, []), { kind: "revoked" });
+  assert.equal(bird.loaded.length, 1);
+  assert.notEqual(bird.loaded[0]?.sendId, 2);
+  const closed = await readFile(bird.include, "utf8");
+  assert.deepEqual(await driver.revoke(session, []), { kind: "revoked" });
+  assert.equal(await readFile(bird.include, "utf8"), closed, "not a new one each time");
+});
+
+test("revoke while an edit is pending: the protocol is disabled meanwhile, and enabled once BIRD has forgotten", async (t) => {
+  const { bird, driver, session } = await setUp(t);
+  await driver.apply(session, [key(1, "preferred")]);
+  await writeFile(bird.config, `${await readFile(bird.config, "utf8")}# edited\n`);
+  assert.match(reasonOf(await driver.revoke(session, [])), /^failed: held back: .*meanwhile protocol r2 is disabled/);
+  assert.equal(bird.state, "disabled");
+  bird.configure();
+  assert.deepEqual(await driver.revoke(session, []), { kind: "revoked" });
+  assert.equal(bird.state, "established");
+  assert.ok(!bird.loaded.some(({ sendId }) => sendId === 2));
+});
+
+test("revoke leaves a protocol disabled that an operator has disabled", async (t) => {
+  const { bird, driver, session } = await setUp(t);
+  await driver.apply(session, [key(1, "preferred")]);
+  bird.state = "disabled";
+  bird.undoInSeconds = 5;
+  assert.equal((await driver.revoke(session, [])).kind, "failed");
+  bird.undoInSeconds = undefined;
+  assert.deepEqual(await driver.revoke(session, []), { kind: "revoked" });
+  assert.equal(bird.state, "disabled");
+});
+
+test("the include file is 0600 without a group, 0640 with one, and whole at any moment", async (t) => {
+  const { bird, driver, session, settings } = await setUp(t);
+  await driver.apply(session, [key(1, "preferred")]);
+  assert.equal((await stat(bird.include)).mode & 0o777, 0o600);
+  const grouped = sessionOf("bird", { ...settings, group: String(process.getgid?.() ?? 0) });
+  await driver.apply(grouped, [key(1, "preferred"), key(2, "accept")]);
+  assert.equal((await stat(bird.include)).mode & 0o777, 0o640);
+  assert.match(await readFile(bird.include, "utf8"), /^# Written by karp .*\nauthentication ao;\nkeys \{\n/);
+});
+
+test("keys never cross the control socket", async (t) => {
+  const { bird, driver, session } = await setUp(t);
+  await driver.apply(session, [key(1, "preferred")]);
+  await driver.revoke(session, []);
+  const said = bird.commands.join("\n");
+  assert.ok(said.length > 0 && !/[0-9a-f]{16}/.test(said));
+});

@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import { chmod, readFile, writeFile } from "node:fs/promises";
+import { type TestContext, test } from "node:test";
+import fc from "fast-check";
+import { parseApplyAnswer, parseRevokeAnswer } from "../../src/drivers/exec/answer.ts";
+import { createExecDriver } from "../../src/drivers/exec/driver.ts";
+import { conformance } from "./conformance.ts";
+import { context, folder, key, keyForms, sessionOf } from "./support.ts";
+
+/** A small program of the operator's: node with this text, which has `request` and `state`, a file for it. */
+async function program(
+  t: TestContext,
+  body: string,
+): Promise<{ readonly command: readonly string[]; readonly state: string }> {
+  const directory = folder(t);
+  const path = `${directory}/program.cjs`;
+  const state = `${directory}/state.json`;
+  const text = `const fs = require("node:fs"); const state = ${JSON.stringify(state)};
+const request = JSON.parse(fs.readFileSync(0, "utf8")); ${body}`;
+  await writeFile(path, text);
+  return { command: [process.execPath, path], state };
+}
+
+const STORE = `fs.writeFileSync(state, JSON.stringify({ request, argv: process.argv, env: process.env, cwd: process.cwd() }));
+process.stdout.write(JSON.stringify({ outcome: request.request === "apply" ? "installed" : "revoked" }));`;
+
+conformance("exec", async (t) => {
+  const { command, state } = await program(t, STORE);
+  const ctx = context();
+  return {
+    driver: createExecDriver(ctx),
+    session: sessionOf("exec", { command }),
+    installed: async () => {
+      const { request } = JSON.parse(await readFile(state, "utf8"));
+      return request.keys.map((entry: { "send-id": number }) => entry["send-id"]);
+    },
+    restarted: () => createExecDriver(ctx),
+    logged: ctx.lines,
+  };
+});
+
+async function apply(t: TestContext, body: string, settings: Record<string, unknown> = {}) {
+  const { command, state } = await program(t, body);
+  const ctx = context();
+  const outcome = await createExecDriver(ctx).apply(sessionOf("exec", { command, ...settings }), [key(1, "preferred")]);
+  return { outcome, state, logged: ctx.lines };
+}
+
+test("exec: keys are on standard input only; environment, arguments and folder say nothing", async (t) => {
+  const { state } = await apply(t, STORE);
+  const { request, argv, env, cwd } = JSON.parse(await readFile(state, "utf8"));
+  const [hex = ""] = keyForms([key(1, "preferred")]);
+  assert.equal(request.keys[0]["master-key"], hex);
+  assert.deepEqual([request.format, request.version, request.request], ["karp-exec", 1, "apply"]);
+  assert.ok(!JSON.stringify([argv, env]).includes(hex));
+  assert.deepEqual(Object.keys(env).sort(), ["LANG", "PATH"]);
+  assert.equal(cwd, "/");
+});
+
+test("exec: every outcome of apply comes through with its reason, escaped", async (t) => {
+  for (const kind of ["pending", "refused", "lost", "foreign"]) {
+    const { outcome } = await apply(
+      t,
+      `process.stdout.write(JSON.stringify({ outcome: "${kind}", reason: "not\\u001b[2J now" }));`,
+    );
+    assert.deepEqual(outcome, { kind, reason: "not\\x1b[2J now" });
+  }
+});
+
+test("exec: a program that echoes a key does not get it into a reason or the log", async (t) => {
+  const echo = `const k = request.keys[0]["master-key"]; const b = Buffer.from(k, "hex").toString("base64");
+console.error("tried " + k.toUpperCase() + " " + b);`;
+  for (const end of [
+    "process.exitCode = 3;",
+    `process.stdout.write(JSON.stringify({ outcome: "pending", reason: k + b }));`,
+  ]) {
+    const { outcome, logged } = await apply(t, `${echo} ${end}`);
+    const text = JSON.stringify([outcome, logged]);
+    assert.match(text, /\[key\]/);
+    for (const form of keyForms([key(1, "preferred")])) assert.ok(!text.toLowerCase().includes(form.toLowerCase()));
+  }
+});
+
+test("exec: exit status, silence and nonsense are told apart", async (t) => {
+  const failed = await apply(
+    t,
+    `console.error("first"); console.error("no route to the router"); process.exitCode = 7;`,
+  );
+  assert.match(JSON.stringify(failed.outcome), /"pending".*ended with 7: no route to the router/);
+  const silent = await apply(t, "setInterval(() => 0, 1000);", { timeout: "300ms" });
+  assert.match(JSON.stringify(silent.outcome), /"pending".*did not answer within 0.3 s/);
+  const nonsense = await apply(t, `process.stdout.write("ok");`);
+  assert.match(JSON.stringify(nonsense.outcome), /"refused".*answer is not/);
+  const flood = await apply(t, `process.stdout.write("x".repeat(1e6)); process.stderr.write("y".repeat(1e6));`);
+  assert.equal(flood.outcome.kind, "refused");
+});
+
+test("exec: a program that reads nothing and answers is believed", async (t) => {
+  const directory = folder(t);
+  const path = `${directory}/program.sh`;
+  await writeFile(path, `#!/bin/sh\nexec <&-\necho '{"outcome":"installed"}'\n`);
+  await chmod(path, 0o755);
+  const session = sessionOf("exec", { command: [path] });
+  assert.deepEqual(await createExecDriver(context()).apply(session, [key(1, "preferred")]), { kind: "installed" });
+  assert.equal((await createExecDriver(context()).examine(session))[0]?.severity, "ok");
+  await chmod(path, 0o777);
+  assert.match((await createExecDriver(context()).examine(session))[0]?.text ?? "", /chmod go-w/);
+});
+
+test("exec: a relative or missing program is refused", async () => {
+  for (const command of [["program"], ["/nonexistent/program"]]) {
+    const session = sessionOf("exec", { command });
+    assert.equal((await createExecDriver(context()).apply(session, [])).kind, "refused");
+    assert.equal((await createExecDriver(context()).examine(session))[0]?.severity, "error");
+  }
+});
+
+test("exec: any answer gives an outcome or nothing", () => {
+  const answers = fc.oneof(
+    fc.string(),
+    fc.json(),
+    fc.record({ outcome: fc.string(), reason: fc.string() }).map((value) => JSON.stringify(value)),
+  );
+  fc.assert(
+    fc.property(answers, (text) => {
+      const outcome = parseApplyAnswer(text);
+      assert.ok(outcome === undefined || ["installed", "pending", "refused", "lost", "foreign"].includes(outcome.kind));
+      const revoked = parseRevokeAnswer(text);
+      assert.ok(revoked === undefined || ["revoked", "failed"].includes(revoked.kind));
+    }),
+  );
+});

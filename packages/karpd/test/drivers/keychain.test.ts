@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { chmod, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { createKeychainDriver } from "../../src/drivers/keychain/driver.ts";
+import { conformance } from "./conformance.ts";
+import { context, folder, key, sessionOf } from "./support.ts";
+
+conformance("keychain", async (t) => {
+  const file = `${folder(t)}/r2.json`;
+  const ctx = context();
+  return {
+    driver: createKeychainDriver(ctx),
+    session: sessionOf("keychain", { file }),
+    installed: async () => (await document(file)).key.map((entry) => Number(entry["send-id"])),
+    restarted: () => createKeychainDriver(ctx),
+    putForeign: async () => {
+      await writeFile(file, '{"mine": true}');
+      return { isUntouched: async () => (await readFile(file, "utf8")) === '{"mine": true}' };
+    },
+    logged: ctx.lines,
+  };
+});
+
+interface Document {
+  readonly format: string;
+  readonly version: number;
+  readonly key: readonly Readonly<Record<string, unknown>>[];
+}
+
+async function document(file: string): Promise<Document> {
+  return JSON.parse(await readFile(file, "utf8"));
+}
+
+test("keychain: the file is 0600, and a whole one takes its place", async (t) => {
+  const directory = folder(t);
+  const file = `${directory}/r2.json`;
+  const driver = createKeychainDriver(context());
+  await driver.apply(sessionOf("keychain", { file }), [key(1, "preferred")]);
+  const before = await stat(file);
+  await driver.apply(sessionOf("keychain", { file }), [key(1, "preferred"), key(2, "accept")]);
+  const after = await stat(file);
+  assert.equal(after.mode & 0o777, 0o600);
+  assert.notEqual(before.ino, after.ino);
+  assert.deepEqual(await readdir(directory), ["r2.json"]);
+});
+
+test("keychain: format 1 as documented", async (t) => {
+  const file = `${folder(t)}/r2.json`;
+  const keys = [key(1, "preferred"), key(2, "accept", { algorithm: "hmac-sha-1-96", coversTcpOptions: false })];
+  await createKeychainDriver(context()).apply(sessionOf("keychain", { file }), keys);
+  const { format, version, key: entries } = await document(file);
+  assert.deepEqual([format, version, entries.length], ["karp-keychain", 1, 2]);
+  const octets = keys[0]?.masterKey.expose((raw) =>
+    Array.from(raw, (octet) => octet.toString(16).padStart(2, "0")).join(":"),
+  );
+  assert.deepEqual(entries[0], {
+    "admin-key-name": "r2/0000000000000001",
+    "send-id": 2,
+    "recv-id": 3,
+    "crypto-algorithm": "aes-cmac-prf-128",
+    "mac-bits": 96,
+    "covers-tcp-options": true,
+    use: "preferred",
+    "key-string": { "hexadecimal-string": octets },
+  });
+  assert.deepEqual([entries[1]?.["crypto-algorithm"], entries[1]?.["covers-tcp-options"]], ["hmac-sha-1-12", false]);
+});
+
+test("keychain: a folder that is not there is refused and found by examine", async (t) => {
+  const session = sessionOf("keychain", { file: `${folder(t)}/missing/r2.json` });
+  const driver = createKeychainDriver(context());
+  assert.equal((await driver.apply(session, [key(1, "preferred")])).kind, "refused");
+  assert.match((await driver.examine(session))[0]?.text ?? "", /cannot write into .*missing/);
+});
+
+test("keychain: examine finds a file that others may read", async (t) => {
+  const file = `${folder(t)}/r2.json`;
+  const driver = createKeychainDriver(context());
+  await driver.apply(sessionOf("keychain", { file }), [key(1, "preferred")]);
+  assert.equal((await driver.examine(sessionOf("keychain", { file })))[0]?.severity, "ok");
+  await chmod(file, 0o644);
+  assert.match((await driver.examine(sessionOf("keychain", { file })))[0]?.text ?? "", /can be read by others/);
+});
