@@ -57,7 +57,7 @@ class Checker {
     const words = wordsOf(schema);
     if (words !== undefined) return this.#oneOf(tree, words, path);
     if (schema.anyOf !== undefined) return this.check(tree, branchFor(tree, schema.anyOf), path);
-    switch (schema.type) {
+    switch (schema.type ?? "") {
       case "object":
         return tree.kind === "map"
           ? this.#object(tree, schema, path)

@@ -138,7 +138,7 @@ function checkTrust(anchor: X509Certificate, report: Report, now: number): void 
 /** The identity must stand in subjectAltName, whole (RFC 4945 section 3.1): a common name or a wildcard does not count. */
 function namesRouter(certificate: X509Certificate, router: string): boolean {
   const identity = parseIdentity(router);
-  switch (identity?.idType) {
+  switch (identity?.idType ?? 0) {
     case IdType.ID_FQDN:
       return certificate.checkHost(router, { subject: "never", wildcards: false }) !== undefined;
     case IdType.ID_IPV4_ADDR:

@@ -44,8 +44,8 @@ class Reader {
     if (node === null) return this.#empty(fallback);
     const span = spanOfNode(node);
     if (isAlias(node) || node.anchor !== undefined) {
-      const advice = "write the value out, or put what sessions share under `defaults:`";
-      this.#report.errorAt("anchor", span, "anchors (&) and aliases (*) are not part of karp's configuration", advice);
+      const what = "anchors (&) and aliases (*) are not part of karp's configuration";
+      this.#report.errorAt("anchor", span, what, "write the value out, or put what sessions share under `defaults:`");
     }
     if (isMap(node)) return this.#map(node, span);
     if (isSeq(node)) return this.#list(node.items as readonly ParsedNode[], span);
@@ -104,20 +104,14 @@ function sentence(error: YAMLError): string {
 }
 
 function adviceFor(error: YAMLError): string {
-  switch (error.code) {
-    case "TAB_AS_INDENT":
-      return "indent with spaces, two for each level";
-    case "MULTIPLE_DOCS":
-      return "keep everything in one document: remove the line `---`";
-    case "MISSING_CHAR":
-      return "close the quote or bracket, or write `word: value`";
-    case "BLOCK_AS_IMPLICIT_KEY":
-      return 'one `word: value` a line; put a value that holds ": " in quotes';
-    case "BAD_SCALAR_START":
-      return "put the value in quotes";
-    case "TAG_RESOLVE_FAILED":
-      return "remove the tag (the word after `!`)";
-    default:
-      return "one `word: value` a line, the same indentation for words of one level";
-  }
+  return advice.get(error.code) ?? "one `word: value` a line, the same indentation for words of one level";
 }
+
+const advice: ReadonlyMap<YAMLError["code"], string> = new Map([
+  ["TAB_AS_INDENT", "indent with spaces, two for each level"],
+  ["MULTIPLE_DOCS", "keep everything in one document: remove the line `---`"],
+  ["MISSING_CHAR", "close the quote or bracket, or write `word: value`"],
+  ["BLOCK_AS_IMPLICIT_KEY", 'one `word: value` a line; put a value that holds ": " in quotes'],
+  ["BAD_SCALAR_START", "put the value in quotes"],
+  ["TAG_RESOLVE_FAILED", "remove the tag (the word after `!`)"],
+]);

@@ -32,7 +32,7 @@ export interface ScalarTree extends Span {
 export type Path = readonly (string | number)[];
 
 /** The part at `path`, or undefined. */
-export function partAt(tree: Tree, path: Path): Tree | undefined {
+function partAt(tree: Tree, path: Path): Tree | undefined {
   let part: Tree | undefined = tree;
   for (const step of path) part = part === undefined ? undefined : child(part, step);
   return part;

@@ -138,7 +138,7 @@ export function parseListen(text: string): Parsed<Listen> {
   return port.ok ? parsed({ address: address.value, port: port.value }) : port;
 }
 
-export function parsePort(text: string): Parsed<number> {
+function parsePort(text: string): Parsed<number> {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
   if (port >= 1 && port <= 65_535) return parsed(port);
   return refused(`\`${text}\` is not a port`, "write a number from 1 to 65535");

@@ -26,10 +26,10 @@ class HeldDisk {
 test("what arrives while a commit runs goes into the next one, in order", async () => {
   const disk = new HeldDisk();
   const commits = new GroupCommit<number>(disk.commit);
-  const done = new Array<number>();
+  const done: number[] = [];
   for (const item of [1, 2, 3]) void commits.add(item).then(() => done.push(item));
   assert.deepEqual(disk.batches, [[1]]);
-  assert.deepEqual(done, []);
+  assert.equal(done.length, 0);
   await disk.sync();
   assert.deepEqual(disk.batches, [[1], [2, 3]]);
   assert.deepEqual(done, [1], "nothing resolves before its own sync");
