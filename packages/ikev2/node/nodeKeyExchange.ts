@@ -56,7 +56,7 @@ function curve25519(privateValue: Uint8Array | undefined): KeyExchange {
     agree: (peer) => {
       if (peer.length !== 32) return undefined;
       const secret = agree(privateKey, () => createPublicKey(x25519Pem(peer)));
-      // RFC 8031 section 3 and RFC 7748 section 6.1: an all-zero result comes from a point of small order
+      // RFC 7748 section 6.1: an all-zero result comes from a point of small order
       return secret === undefined || secret.every((octet) => octet === 0) ? undefined : new Secret(secret);
     },
   };

@@ -2,7 +2,7 @@ import { constants, createPublicKey, type KeyObject, type SignPrivateKeyInput, v
 import { equalBytes } from "../src/bytes/bytes.ts";
 import type { SignatureAlgorithm } from "../src/crypto/provider.ts";
 
-/** RFC 8247 section 4.1: RSA keys shorter than 2048 bits are not to be used. */
+/** RFC 8247 section 3.1.1: RSA keys shorter than 2048 bits are not to be used. */
 const minimumRsaBits = 2048;
 
 /** Parses SubjectPublicKeyInfo (DER). Remembers the last one: a key is asked about twice, and parsing costs 25 µs. */
@@ -21,7 +21,8 @@ export class PublicKeyCache {
 /** The algorithms that fit a public or private key, best first; none for keys that are too weak or of other kinds. */
 export function signatureAlgorithmsOf(key: KeyObject | undefined): readonly SignatureAlgorithm[] {
   const details = key?.asymmetricKeyDetails;
-  switch (key?.asymmetricKeyType) {
+  const type: string = key?.asymmetricKeyType ?? "";
+  switch (type) {
     case "ed25519":
       return ["ed25519"];
     case "ec":

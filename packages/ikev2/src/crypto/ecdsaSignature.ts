@@ -1,4 +1,4 @@
-/** Two forms of an ECDSA signature: r | s (RFC 4754 section 6) and Ecdsa-Sig-Value in DER (RFC 5480 appendix A). */
+/** Two forms of an ECDSA signature: r | s (RFC 4754 section 7) and Ecdsa-Sig-Value in DER (RFC 5480 appendix A). */
 import { concat } from "../bytes/bytes.ts";
 
 /** Ecdsa-Sig-Value of r | s, which are of equal length. */

@@ -58,7 +58,7 @@ const der: readonly (readonly [string, string])[] = [
   ["0000", "3006020100020100"],
 ];
 for (const [raw, expected] of der) {
-  test(`r | s ${raw} as Ecdsa-Sig-Value and back (RFC 4754 section 6)`, () => {
+  test(`r | s ${raw} as Ecdsa-Sig-Value and back (RFC 4754 section 7)`, () => {
     assert.equal(hex(derFromRaw(unhex(raw))), expected);
     assert.equal(hex(rawFromDer(unhex(expected), raw.length / 4) ?? assert.fail()), raw);
   });

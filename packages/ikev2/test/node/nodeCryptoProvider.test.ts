@@ -97,7 +97,7 @@ test("an AEAD opens nothing shorter than its tag", () => {
   assert.equal(crypto.aeadOpen("chacha20-poly1305", key, new Uint8Array(12), key, new Uint8Array(15)), undefined);
 });
 
-test("keys that are too weak or of no use have no algorithms (RFC 8247 section 4.1)", () => {
+test("keys that are too weak or of no use have no algorithms (RFC 8247 section 3.1.1)", () => {
   const spki = { type: "spki", format: "der" } as const;
   const algorithmsOf = (publicKey: Uint8Array): readonly string[] => crypto.signatureAlgorithms(publicKey);
   assert.deepEqual(algorithmsOf(generateKeyPairSync("rsa", { modulusLength: 1024 }).publicKey.export(spki)), []);
