@@ -1,5 +1,5 @@
+import { formatIdentity } from "@karp/ikev2";
 import type { Configuration } from "./configuration.ts";
-import { identityText } from "./identityText.ts";
 
 /** What makes a configuration unusable, in one sentence; undefined when nothing does. */
 export function findFault({ peers, sessions }: Configuration): string | undefined {
@@ -9,9 +9,9 @@ export function findFault({ peers, sessions }: Configuration): string | undefine
   if (twiceSession !== undefined) return `session ${twiceSession} stands there twice`;
   for (const { name, localIdentity, remoteIdentity } of peers) {
     // RFC 7296 section 2.15 leaves room for reflected messages where both ends have one identity
-    if (identityText(localIdentity) === identityText(remoteIdentity)) return `peer ${name} has our own identity`;
+    if (formatIdentity(localIdentity) === formatIdentity(remoteIdentity)) return `peer ${name} has our own identity`;
   }
-  const pairs = peers.map((peer) => `${identityText(peer.localIdentity)} and ${identityText(peer.remoteIdentity)}`);
+  const pairs = peers.map((peer) => `${formatIdentity(peer.localIdentity)} and ${formatIdentity(peer.remoteIdentity)}`);
   const twicePair = firstTwice(pairs);
   if (twicePair !== undefined) return `two peers have the identities ${twicePair}`;
   return undefined;

@@ -18,6 +18,10 @@ export function earliest(a: Instant | undefined, b: Instant | undefined): Instan
   return b === undefined || a < b ? a : b;
 }
 
+export function latest(a: Instant, b: Instant): Instant {
+  return Math.max(a, b) as Instant;
+}
+
 /** RFC 3339 in UTC with milliseconds: 2026-11-21T04:45:00.123Z. */
 export function formatRfc3339(at: UnixMilliseconds): string {
   const { year, month, day, hour, minute, second, millisecond } = civil(at);

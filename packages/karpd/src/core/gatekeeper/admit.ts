@@ -1,7 +1,6 @@
 import type { MktDecision, MktRequest, NegotiatedMkt } from "@karp/ikev2";
-import { Refusal } from "../codePoints.ts";
+import { hasKeyId, NotifyType } from "@karp/ikev2";
 import { algorithmOfIntegrity } from "../keytable/algorithms.ts";
-import { isInBitmap } from "../keytable/keyIds.ts";
 import { type Association, candidates, currentMkt, isServing, liveMkts, type Mkt } from "./association.ts";
 import { formatOrigin, makeMkt, originFact, originOf } from "./makeMkt.ts";
 import type { Peer } from "./peer.ts";
@@ -18,20 +17,20 @@ export function consider(ground: Ground, peer: Peer, request: MktRequest): MktDe
   const association = findSession(peer, request);
   // RFC 7296 section 2.9: TS that are outside of what the peer may speak for
   if (association === undefined)
-    return refuse(Refusal.TS_UNACCEPTABLE, "the traffic selectors mean no session of this peer");
+    return refuse(NotifyType.TS_UNACCEPTABLE, "the traffic selectors mean no session of this peer");
   const refusal = refuseForState(ground, association) ?? refuseForPredecessor(association, request);
   if (refusal !== undefined) return refusal;
   const taken = ground.keyIds.recvIdsTaken(peer.config, association.session);
-  if (isInBitmap(taken, request.recvId)) {
+  if (hasKeyId(taken, request.recvId)) {
     return {
       kind: "refuse",
-      notifyType: Refusal.KEYID_IN_USE,
+      notifyType: NotifyType.KEYID_IN_USE,
       data: taken,
       detail: `KeyID ${request.recvId} is in use here`,
     };
   }
   const sendId = ground.keyIds.chooseSendId(peer.config, association.session, request.taken);
-  if (sendId === undefined) return refuse(Refusal.NO_ADDITIONAL_SAS, "no KeyID is free");
+  if (sendId === undefined) return refuse(NotifyType.NO_ADDITIONAL_SAS, "no KeyID is free");
   const replaces = predecessorOf(association, request);
   return {
     kind: "accept",
@@ -54,15 +53,15 @@ function findSession(peer: Peer, request: MktRequest): Association | undefined {
 
 function refuseForState(ground: Ground, association: Association): MktDecision | undefined {
   const storeFailure = ground.storeFailure();
-  if (storeFailure !== undefined) return refuse(Refusal.TEMPORARY_FAILURE, "the key table cannot be stored now");
+  if (storeFailure !== undefined) return refuse(NotifyType.TEMPORARY_FAILURE, "the key table cannot be stored now");
   if (association.closing !== undefined || association.revokedBecause !== undefined) {
-    return refuse(Refusal.TEMPORARY_FAILURE, "the keys of this session are revoked");
+    return refuse(NotifyType.TEMPORARY_FAILURE, "the keys of this session are revoked");
   }
   if (association.frozenUntil !== undefined && currentMkt(association) !== undefined) {
-    return refuse(Refusal.TEMPORARY_FAILURE, "rollovers of this session are frozen");
+    return refuse(NotifyType.TEMPORARY_FAILURE, "rollovers of this session are frozen");
   }
   if (liveMkts(association).length >= MOST_LIVE_MKTS) {
-    return refuse(Refusal.NO_ADDITIONAL_SAS, `${MOST_LIVE_MKTS} keys of this session are alive already`);
+    return refuse(NotifyType.NO_ADDITIONAL_SAS, `${MOST_LIVE_MKTS} keys of this session are alive already`);
   }
   return undefined;
 }
@@ -71,11 +70,11 @@ function refuseForState(ground: Ground, association: Association): MktDecision |
 function refuseForPredecessor(association: Association, request: MktRequest): MktDecision | undefined {
   const predecessor = predecessorOf(association, request);
   if (request.rekeys !== undefined && predecessor === undefined) {
-    return refuse(Refusal.CHILD_SA_NOT_FOUND, "no such MKT");
+    return refuse(NotifyType.CHILD_SA_NOT_FOUND, "no such MKT");
   }
   if (association.negotiation.name === "negotiating") return undefined;
   const inTheWay = candidates(association).some((mkt) => isInTheWay(association, mkt, predecessor, request));
-  return inTheWay ? refuse(Refusal.TEMPORARY_FAILURE, "the MKT is being replaced already") : undefined;
+  return inTheWay ? refuse(NotifyType.TEMPORARY_FAILURE, "the MKT is being replaced already") : undefined;
 }
 
 function isInTheWay(association: Association, mkt: Mkt, predecessor: Mkt | undefined, request: MktRequest): boolean {
@@ -110,7 +109,7 @@ export function admit(
   if (peer === undefined || algorithm === undefined) return undefined;
   const { sendId, recvId } = turn.ground.rules.idsOf(negotiated);
   const taken = turn.ground.keyIds.recvIdsTaken(peer.config, association.session);
-  if (isInBitmap(taken, recvId)) return undefined;
+  if (hasKeyId(taken, recvId)) return undefined;
   const mkt = makeMkt(turn, association, {
     createdBy: "ike",
     sendId,

@@ -1,8 +1,7 @@
 import type { CryptoProvider, IkeEvent, Instant, MktDecision, MktPolicy, MktRequest, Now } from "@karp/ikev2";
-import { Refusal } from "../codePoints.ts";
+import { formatIdentity, NotifyType } from "@karp/ikev2";
 import type { Configuration, SessionConfiguration } from "../configuration.ts";
 import { DeadlineHeap } from "../deadlineHeap.ts";
-import { identityText } from "../identityText.ts";
 import type { KeyTableChange, KeyTableRow, KeyTableSnapshot } from "../keytable/row.ts";
 import type { Command, CommandReply, DaemonInput } from "../machine.ts";
 import { earliest, later } from "../time.ts";
@@ -99,7 +98,7 @@ export class Gatekeeper implements MktPolicy {
 
   consider(request: MktRequest, _now: Now): MktDecision {
     const peer = this.#peers.get(request.peer);
-    if (peer === undefined) return { kind: "refuse", notifyType: Refusal.TS_UNACCEPTABLE, detail: "no such peer" };
+    if (peer === undefined) return { kind: "refuse", notifyType: NotifyType.TS_UNACCEPTABLE, detail: "no such peer" };
     return consider(this.ground, peer, request);
   }
 
@@ -217,8 +216,8 @@ export class Gatekeeper implements MktPolicy {
     const names = new Set(configuration.peers.map(({ name }) => name));
     for (const name of this.#peers.keys()) if (!names.has(name)) this.#peers.delete(name);
     for (const config of configuration.peers) {
-      const localIdentity = identityText(config.localIdentity);
-      const remoteIdentity = identityText(config.remoteIdentity);
+      const localIdentity = formatIdentity(config.localIdentity);
+      const remoteIdentity = formatIdentity(config.remoteIdentity);
       const known = this.#peers.get(config.name);
       if (known?.localIdentity === localIdentity && known.remoteIdentity === remoteIdentity) known.config = config;
       else
@@ -369,7 +368,7 @@ export class Gatekeeper implements MktPolicy {
       const attempts = (former?.attempts ?? 0) + 1;
       const retryAt = later(turn.now.monotonic, Math.min(60, 2 ** Math.min(attempts - 1, 6)));
       this.#storeFailure = { reason: answer.reason, retryAt, attempts };
-      for (const association of saving) onSaveFailed(turn, association, answer.requestId, Refusal.TEMPORARY_FAILURE);
+      for (const association of saving) onSaveFailed(turn, association, answer.requestId, NotifyType.TEMPORARY_FAILURE);
       if (former?.reason !== answer.reason) {
         storeEvent(
           turn,

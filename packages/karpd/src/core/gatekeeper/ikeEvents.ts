@@ -1,5 +1,5 @@
 import type { IkeEvent, NegotiatedMkt } from "@karp/ikev2";
-import { Refusal } from "../codePoints.ts";
+import { NotifyType } from "@karp/ikev2";
 import type { EventName, Severity } from "../events.ts";
 import { later } from "../time.ts";
 import { admit } from "./admit.ts";
@@ -68,7 +68,7 @@ function onNegotiated(turn: Turn, directory: Directory, negotiated: NegotiatedMk
   const mkt = association === undefined ? undefined : admitPeers(turn, association, negotiated);
   if (association !== undefined) directory.touch(association);
   if (mkt === undefined && negotiated.commitId !== undefined) {
-    turn.ike({ kind: "abort", commitId: negotiated.commitId, notifyType: Refusal.TEMPORARY_FAILURE });
+    turn.ike({ kind: "abort", commitId: negotiated.commitId, notifyType: NotifyType.TEMPORARY_FAILURE });
   }
 }
 
@@ -100,17 +100,22 @@ function onPeerSaid(
   }
   for (const recvId of event.kind === "keyState" ? [event.recvId] : event.recvIds) {
     const found = turn.ground.keyIds.find(peer.localIdentity, peer.remoteIdentity, recvId);
-    if (found === undefined) {
-      if (event.kind === "keyState") keepEarly(peer, event);
-      continue;
-    }
-    const { association, mkt } = found;
-    // Only the identity and the credential that made an MKT may comment on it.
-    if (!isOfPeer(association, mkt)) continue;
-    if (event.kind === "keyState") hear(turn, association, mkt, event.state, event.reason);
-    else hearDelete(turn, association, mkt);
-    directory.touch(association);
+    if (found !== undefined) onCommented(turn, directory, found, event);
+    else if (event.kind === "keyState") keepEarly(peer, event);
   }
+}
+
+function onCommented(
+  turn: Turn,
+  directory: Directory,
+  { association, mkt }: { readonly association: Association; readonly mkt: Mkt },
+  event: Extract<IkeEvent, { readonly kind: "keyState" | "mktsDeleted" }>,
+): void {
+  // Only the identity and the credential that made an MKT may comment on it.
+  if (!isOfPeer(association, mkt)) return;
+  if (event.kind === "keyState") hear(turn, association, mkt, event.state, event.reason);
+  else hearDelete(turn, association, mkt);
+  directory.touch(association);
 }
 
 /** A peer's request may overtake its response: its word is kept while we wait for an answer of it. */

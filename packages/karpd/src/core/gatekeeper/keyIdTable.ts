@@ -1,7 +1,7 @@
 import type { IkePeer } from "@karp/ikev2";
+import { formatIdentity, hasKeyId, keyIdBitmapOf } from "@karp/ikev2";
 import type { SessionConfiguration } from "../configuration.ts";
-import { identityText } from "../identityText.ts";
-import { emptyBitmap, isInBitmap, KeyIdSpace, setInBitmap } from "../keytable/keyIds.ts";
+import { KeyIdSpace } from "../keytable/keyIds.ts";
 import type { KeyTableRow } from "../keytable/row.ts";
 import type { Association, Mkt } from "./association.ts";
 
@@ -65,24 +65,21 @@ export class KeyIdTable {
   ): boolean {
     return (
       this.#ofPeer(peer).sendIds.owner(ids.sendId) !== undefined ||
-      isInBitmap(this.recvIdsTaken(peer, session, []), ids.recvId)
+      hasKeyId(this.recvIdsTaken(peer, session, []), ids.recvId)
     );
   }
 
   /** A SendID for a new MKT of this session that neither end uses; undefined when there is none. */
   chooseSendId(peer: IkePeer, session: SessionConfiguration, takenByPeer: Uint8Array | undefined): number | undefined {
     const isExcluded = (keyId: number): boolean =>
-      session.reservedKeyIds.includes(keyId) || (takenByPeer !== undefined && isInBitmap(takenByPeer, keyId));
+      session.reservedKeyIds.includes(keyId) || (takenByPeer !== undefined && hasKeyId(takenByPeer, keyId));
     return this.#ofPeer(peer).sendIds.choose(isExcluded);
   }
 
   /** The RecvIDs that a new MKT of this session cannot have: the data of KMP_KEYIDS_TAKEN. */
   recvIdsTaken(peer: IkePeer, session: SessionConfiguration, reserved = session.reservedKeyIds): Uint8Array {
-    const bitmap = emptyBitmap();
-    this.#address(addressOfSession(session)).addTo(bitmap);
-    for (const recvId of this.#ofPeer(peer).byRecvId.keys()) setInBitmap(bitmap, recvId);
-    for (const recvId of reserved) setInBitmap(bitmap, recvId);
-    return bitmap;
+    const taken = this.#address(addressOfSession(session)).taken();
+    return keyIdBitmapOf([...taken, ...this.#ofPeer(peer).byRecvId.keys(), ...reserved]);
   }
 
   /** A RecvID for a key that nobody else names (placeholders). */
@@ -91,7 +88,7 @@ export class KeyIdTable {
   }
 
   #ofPeer(peer: IkePeer): IdentitySpaces {
-    return this.#identity(identityText(peer.localIdentity), identityText(peer.remoteIdentity));
+    return this.#identity(formatIdentity(peer.localIdentity), formatIdentity(peer.remoteIdentity));
   }
 
   #identity(localIdentity: string, peerIdentity: string): IdentitySpaces {

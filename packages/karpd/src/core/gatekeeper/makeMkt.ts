@@ -1,6 +1,6 @@
 import type { Instant, NegotiatedMkt, Now, Secret } from "@karp/ikev2";
+import { hex } from "@karp/ikev2";
 import type { SessionConfiguration } from "../configuration.ts";
-import { toHex } from "../hex.ts";
 import { keyFingerprint } from "../keytable/fingerprint.ts";
 import type { CreatedBy, KeyTableRow, MktAlgorithm } from "../keytable/row.ts";
 import { later, wallLater } from "../time.ts";
@@ -150,7 +150,7 @@ function makeRow(
 ): KeyTableRow {
   const { wall } = turn.now;
   return {
-    adminKeyName: `${name}/${toHex(turn.ground.crypto.random(8))}`,
+    adminKeyName: `${name}/${hex(turn.ground.crypto.random(8))}`,
     session: name,
     recvId: key.recvId,
     sendId: key.sendId,
@@ -208,9 +208,8 @@ export function isFirstToAct({ peer }: Association): boolean {
 }
 
 export function originOf({ isInitiator, nonces }: Pick<NegotiatedMkt, "isInitiator" | "nonces">): Origin {
-  const initiator = toHex(nonces.initiator);
-  const responder = toHex(nonces.responder);
-  return { isOurs: isInitiator, lowestNonce: initiator < responder ? initiator : responder };
+  const [lowestNonce = ""] = [hex(nonces.initiator), hex(nonces.responder)].sort();
+  return { isOurs: isInitiator, lowestNonce };
 }
 
 export function originFact(mkt: Mkt): string {

@@ -1,5 +1,5 @@
 import type { ExchangeFailure, IkeEvent, IkePeer, NegotiatedMkt } from "@karp/ikev2";
-import { KeyState, Refusal } from "../codePoints.ts";
+import { KeyState, NotifyType } from "@karp/ikev2";
 import { later, minuteOfDay } from "../time.ts";
 import { admit, MOST_LIVE_MKTS } from "./admit.ts";
 import {
@@ -221,7 +221,7 @@ export function onNegotiationFailed(
   // Unanswered, or not understood: the peer may hold the MKT.
   if (isDoubtful(failure)) doubt(turn, association, peer.config, negotiation.sendId);
   else turn.ground.keyIds.unreserve(peer.config, negotiation.sendId, association);
-  const isPlainNext = failure.notifyType === Refusal.CHILD_SA_NOT_FOUND;
+  const isPlainNext = failure.notifyType === NotifyType.CHILD_SA_NOT_FOUND;
   retry(turn, association, negotiation, failure.detail, takenByPeer, isPlainNext, failure.notifyType);
 }
 
@@ -240,7 +240,7 @@ function retry(
 ): void {
   const attempts = former.attempts + 1;
   const now = turn.now.monotonic;
-  const isQuick = (asPlain && former.rekeys !== undefined) || (notifyType === Refusal.KEYID_IN_USE && attempts <= 3);
+  const isQuick = (asPlain && former.rekeys !== undefined) || (notifyType === NotifyType.KEYID_IN_USE && attempts <= 3);
   const notBefore = isQuick ? now : retryAt(now, attempts, turn.random());
   association.negotiation = {
     name: "wanted",
@@ -253,7 +253,7 @@ function retry(
     takenByPeer,
     asPlain,
   };
-  const isExhausted = notifyType === Refusal.NO_ADDITIONAL_SAS;
+  const isExhausted = notifyType === NotifyType.NO_ADDITIONAL_SAS;
   turn.event(
     association,
     isExhausted ? "keyIdsExhausted" : "mktFailed",

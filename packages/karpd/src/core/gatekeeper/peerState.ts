@@ -1,5 +1,5 @@
 import type { Instant } from "@karp/ikev2";
-import { KeyState, keyStateNames } from "../codePoints.ts";
+import { KeyState, nameOf } from "@karp/ikev2";
 import { later } from "../time.ts";
 import { type Association, currentMkt, isAccepted, type Mkt } from "./association.ts";
 import type { Turn } from "./turn.ts";
@@ -135,7 +135,7 @@ export function isOfPeer({ peer }: Association, mkt: Mkt): boolean {
 }
 
 export function nameOfState(state: number): string {
-  return keyStateNames[state] ?? `state ${state}`;
+  return state === KeyState.inUse ? "in-use" : nameOf(KeyState, state);
 }
 
 /** When a peer that is not heard of any more is asked again. */

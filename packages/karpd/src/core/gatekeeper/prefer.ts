@@ -1,4 +1,4 @@
-import { KeyState } from "../codePoints.ts";
+import { KeyState } from "@karp/ikev2";
 import { later, secondsBetween } from "../time.ts";
 import { type Association, isPlaceholder, isServing, type Mkt, type Preferred } from "./association.ts";
 import { survivor } from "./collide.ts";

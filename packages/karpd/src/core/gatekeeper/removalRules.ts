@@ -1,5 +1,5 @@
 import type { Instant } from "@karp/ikev2";
-import { KeyState } from "../codePoints.ts";
+import { KeyState } from "@karp/ikev2";
 import { later } from "../time.ts";
 import { type Association, currentMkt, isAccepted, type Mkt, type Retiring } from "./association.ts";
 import { type Facts, granted, type Permission, refuse } from "./rules.ts";

@@ -1,6 +1,6 @@
 import type { Instant, NegotiatedMkt, Now } from "@karp/ikev2";
-import { KeyState } from "../codePoints.ts";
-import { later } from "../time.ts";
+import { KeyState } from "@karp/ikev2";
+import { later, latest } from "../time.ts";
 import {
   type Association,
   candidates,
@@ -172,8 +172,7 @@ function mayReuseKeyIds(association: Association, mkt: Mkt, facts: Facts): Permi
   if (mkt.situation.name !== "removed") return refuse("driver", "the key is not removed");
   const { deletion, since } = mkt.situation;
   if (deletion.name !== "answered") return refuse("peer", "the peer has not answered the deletion of the key");
-  const from = deletion.at > since ? deletion.at : since;
-  const rested = later(from, association.session.rollover.quarantineSeconds);
+  const rested = later(latest(deletion.at, since), association.session.rollover.quarantineSeconds);
   return facts.now.monotonic >= rested ? granted : refuse("clock", "the KeyIDs rest", rested);
 }
 

@@ -1,20 +1,4 @@
-import type { KeyIdBitmap } from "@karp/ikev2";
-
-export const KEY_ID_COUNT = 256;
-
-/** Id n is bit (n & 7), counted from the least significant, of octet n >> 3. */
-export function emptyBitmap(): Uint8Array {
-  return new Uint8Array(KEY_ID_COUNT / 8);
-}
-
-export function setInBitmap(bitmap: Uint8Array, keyId: number): void {
-  const octet = bitmap[keyId >> 3];
-  if (octet !== undefined) bitmap[keyId >> 3] = octet | (1 << (keyId & 7));
-}
-
-export function isInBitmap(bitmap: KeyIdBitmap, keyId: number): boolean {
-  return ((bitmap[keyId >> 3] ?? 0) & (1 << (keyId & 7))) !== 0;
-}
+const KEY_ID_COUNT = 256;
 
 /**
  * The KeyIDs of one scope: the SendIDs towards one IKE peer identity, or the RecvIDs of one (VRF, peer address).
@@ -47,8 +31,8 @@ export class KeyIdSpace<Owner> {
     this.#retired.add(keyId);
   }
 
-  addTo(bitmap: Uint8Array): void {
-    for (const keyId of this.#owners.keys()) setInBitmap(bitmap, keyId);
+  taken(): Iterable<number> {
+    return this.#owners.keys();
   }
 
   /**

@@ -1,5 +1,5 @@
 import type { UnixMilliseconds } from "@karp/ikev2";
-import { toHex } from "../hex.ts";
+import { hex } from "@karp/ikev2";
 import { formatKeyTableTime } from "../time.ts";
 import { mktAlgorithms } from "./algorithms.ts";
 import type { KeyTableRow } from "./row.ts";
@@ -44,7 +44,7 @@ function formatInfo({ protocolSpecificInfo: info }: KeyTableRow): string {
 
 function formatKey(row: KeyTableRow, revealsKey: boolean): string {
   if (row.key === undefined) return "";
-  return revealsKey ? row.key.expose(toHex) : "(not shown)";
+  return revealsKey ? row.key.expose(hex) : "(not shown)";
 }
 
 function formatTime(at: UnixMilliseconds | undefined): string {

@@ -1,0 +1,206 @@
+import { type IkeEffect, type IkeInput, type Machine, type MktPolicy, type Now, Secret } from "@karp/ikev2";
+import type { Configuration } from "../../../src/core/configuration.ts";
+import { DaemonCore } from "../../../src/core/daemonCore.ts";
+import type { DaemonEvent } from "../../../src/core/events.ts";
+import type { Rules } from "../../../src/core/gatekeeper/rules.ts";
+import type { KeyTableChange, KeyTableRow } from "../../../src/core/keytable/row.ts";
+import type { Command, CommandReply, DaemonEffect, DaemonInput } from "../../../src/core/machine.ts";
+import type { KeyView, RolloverView, SessionView } from "../../../src/core/views.ts";
+import type { RoutingDaemon } from "./routingDaemon.ts";
+import type { World } from "./world.ts";
+
+/** What survives a crash. */
+export class Disk {
+  readonly rows = new Map<string, KeyTableRow>();
+  readonly facts = new Map<string, string>();
+  failure: string | undefined;
+  writes = 0;
+
+  write(changes: readonly KeyTableChange[]): void {
+    this.writes += 1;
+    for (const change of changes) {
+      if (change.kind === "put") this.rows.set(change.row.adminKeyName, copyRow(change.row));
+      else if (change.kind === "delete") this.rows.delete(change.adminKeyName);
+      else if (change.kind === "setFact") this.facts.set(change.name, change.value);
+      else this.facts.delete(change.name);
+    }
+  }
+
+  copy(): Disk {
+    const disk = new Disk();
+    for (const [name, row] of this.rows) disk.rows.set(name, copyRow(row));
+    for (const [name, value] of this.facts) disk.facts.set(name, value);
+    return disk;
+  }
+}
+
+function copyRow(row: KeyTableRow): KeyTableRow {
+  return row.key === undefined ? row : { ...row, key: new Secret(row.key.expose((octets) => octets.slice())) };
+}
+
+export interface RouterParts {
+  readonly name: string;
+  readonly world: World;
+  readonly daemon: RoutingDaemon;
+  readonly createIke: (policy: MktPolicy) => Machine<IkeInput, IkeEffect>;
+  readonly crypto: ConstructorParameters<typeof DaemonCore>[0]["crypto"];
+  configuration: Configuration;
+  rules?: Rules;
+}
+
+/** One router: a DaemonCore, its disk, its routing daemon; it can crash between any two effects. */
+export class Router {
+  readonly parts: RouterParts;
+  disk = new Disk();
+  core: DaemonCore | undefined;
+  readonly events: DaemonEvent[] = [];
+  readonly effects: DaemonEffect["kind"][] = [];
+  readonly replies = new Map<number, CommandReply>();
+  /** Crash before the effect with this number. */
+  crashAt: number | undefined;
+  effectCount = 0;
+  #lastCommand = 0;
+
+  constructor(parts: RouterParts) {
+    this.parts = parts;
+  }
+
+  get daemon(): RoutingDaemon {
+    return this.parts.daemon;
+  }
+
+  start(): void {
+    const { crypto, configuration, createIke, rules, world, daemon } = this.parts;
+    const disk = this.disk.copy();
+    this.core = new DaemonCore({
+      crypto,
+      configuration,
+      snapshot: { rows: [...disk.rows.values()], facts: disk.facts },
+      now: world.now(),
+      drivers: { observes: () => daemon.observes },
+      createIke,
+      mayReadKeys: ({ uid }) => uid === 0,
+      ...(rules === undefined ? {} : { rules }),
+    });
+    this.input({ kind: "timeout" });
+  }
+
+  crash(): void {
+    this.core = undefined;
+  }
+
+  input(input: DaemonInput): void {
+    const { core } = this;
+    if (core === undefined) return;
+    const now = this.parts.world.now();
+    for (const effect of core.handle(input, now)) {
+      this.effectCount += 1;
+      if (this.crashAt === this.effectCount) {
+        this.crash();
+        this.parts.world.after(2000, () => this.start());
+        return;
+      }
+      this.#perform(effect, core, now);
+    }
+  }
+
+  command(command: Command): CommandReply | undefined {
+    this.#lastCommand += 1;
+    const requestId = this.#lastCommand;
+    this.input({ kind: "command", requestId, command });
+    return this.replies.get(requestId);
+  }
+
+  /** The reply to the last command, once it came. */
+  lastReply(): CommandReply | undefined {
+    return this.replies.get(this.#lastCommand);
+  }
+
+  rollover(session = "r"): RolloverView {
+    const found = this.core?.views(this.parts.world.now()).rollovers.find((view) => view.session === session);
+    if (found === undefined) throw new Error("no such session");
+    return found;
+  }
+
+  session(session = "r"): SessionView {
+    const found = this.core?.views(this.parts.world.now()).sessions.find((view) => view.session === session);
+    if (found === undefined) throw new Error("no such session");
+    return found;
+  }
+
+  keys(): readonly KeyView[] {
+    return this.core?.views(this.parts.world.now()).keys ?? [];
+  }
+
+  keysIn(...states: readonly string[]): readonly KeyView[] {
+    return this.keys().filter(({ state }) => states.includes(state));
+  }
+
+  eventNames(): readonly string[] {
+    return this.events.map(({ name }) => name);
+  }
+
+  #perform(effect: DaemonEffect, core: DaemonCore, _now: Now): void {
+    const { world, daemon } = this.parts;
+    this.effects.push(effect.kind);
+    const answer = (milliseconds: number, make: () => DaemonInput): void => {
+      world.after(milliseconds, () => {
+        if (this.core !== core) return;
+        this.input(make());
+      });
+    };
+    switch (effect.kind) {
+      case "persist": {
+        const { requestId, changes } = effect;
+        // Cloned now: what is written is what was asked for, not what became of it.
+        const frozen = changes.map((change) =>
+          change.kind === "put" ? { ...change, row: copyRow(change.row) } : change,
+        );
+        answer(world.diskMilliseconds, () => {
+          if (this.disk.failure !== undefined) return { kind: "persistFailed", requestId, reason: this.disk.failure };
+          this.disk.write(frozen);
+          return { kind: "persisted", requestId };
+        });
+        return;
+      }
+      case "apply": {
+        const { requestId, keys } = effect;
+        world.after(daemon.latencyMilliseconds, () => {
+          const outcome = daemon.apply(keys, world.milliseconds);
+          if (this.core === core) this.input({ kind: "applied", requestId, outcome });
+        });
+        return;
+      }
+      case "observe":
+        answer(daemon.latencyMilliseconds, () => ({
+          kind: "observed",
+          requestId: effect.requestId,
+          outcome: daemon.observe(),
+        }));
+        return;
+      case "revoke":
+        world.after(daemon.latencyMilliseconds, () => {
+          const outcome = daemon.apply(effect.keep, world.milliseconds);
+          const isDone = outcome.kind === "installed";
+          if (isDone) world.onRevoked();
+          if (this.core === core)
+            this.input({
+              kind: "revoked",
+              requestId: effect.requestId,
+              outcome: isDone ? { kind: "revoked" } : { kind: "failed", reason: "scripted" },
+            });
+        });
+        return;
+      case "send":
+        world.transmit(this, effect.local, effect.remote, effect.data);
+        return;
+      case "event":
+        this.events.push(effect.event);
+        return;
+      case "reply":
+        this.replies.set(effect.requestId, effect.reply);
+        return;
+      default:
+    }
+  }
+}
