@@ -79,11 +79,6 @@ export function isAead(encryptionId: number): boolean {
   return ciphers.some((cipher) => cipher.id === encryptionId && cipher.parameters.kind === "aead");
 }
 
-/** True for encryption algorithms whose Key Length attribute is mandatory (RFC 7296 section 3.3.5). */
-export function hasVariableKeyLength(encryptionId: number): boolean {
-  return ciphers.some((cipher) => cipher.id === encryptionId && cipher.keyLengthBits !== undefined);
-}
-
 interface Cipher {
   readonly id: number;
   /** The Key Length attribute, or undefined where the key size is fixed. */

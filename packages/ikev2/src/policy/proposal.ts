@@ -4,12 +4,12 @@ import type { Proposal, SaPayload, Transform, TransformAttribute } from "../code
 import { TransformType } from "../registry/transformType.ts";
 import type { NegotiationFailure, Result } from "./result.ts";
 
-/** A transform of an answer or offer of ours, without attributes. */
+/** A transform of an offer of ours. */
 export function transform(type: number, id: number, attributes: readonly TransformAttribute[] = []): Transform {
   return { type, id, attributes };
 }
 
-export function transformsOf(proposal: Proposal, type: number): readonly Transform[] {
+function transformsOf(proposal: Proposal, type: number): readonly Transform[] {
   return proposal.transforms.filter((candidate) => candidate.type === type);
 }
 
