@@ -11,7 +11,7 @@ import type { EngineContext } from "./context.ts";
 import { type ReceivedRequest, requestAnswered } from "./exchange.ts";
 import { handleFault, type Place } from "./faults.ts";
 import type { IkeSa } from "./ikeSa.ts";
-import type { IkeInput } from "./machine.ts";
+import type { ExchangeFailure, IkeInput } from "./machine.ts";
 import type { Operation } from "./operation.ts";
 import { answerMkt } from "./operations/acceptMkt.ts";
 import { receiveAuthResponse } from "./operations/auth.ts";
@@ -20,6 +20,7 @@ import { receiveInformational } from "./operations/informational.ts";
 import { receiveIkeSaRekey } from "./operations/rekeyIkeSa.ts";
 import { receiveSaInitResponse } from "./operations/saInit.ts";
 import { receiveSaInitRequest } from "./operations/saInitResponder.ts";
+import { notifyOf } from "./payloads.ts";
 import { removeIkeSa } from "./removal.ts";
 import { rekeyWhenWorn } from "./renewal.ts";
 
@@ -226,6 +227,12 @@ function dispatchResponse(
   operation?.response(engine, sa, payloads);
   const isLast = operation?.name === "closeIkeSa" || operation?.name === "reportFailure";
   if (isLast) removeIkeSa(engine, sa, { operations: "move" });
+  else if (notifyOf(payloads, NotifyType.INVALID_SYNTAX) !== undefined) {
+    // RFC 7296 section 2.21.3: fatal in both peers, without a Delete
+    const detail = "the peer could not parse our request";
+    const failure: ExchangeFailure = { reason: "refusedByPeer", notifyType: NotifyType.INVALID_SYNTAX, detail };
+    removeIkeSa(engine, sa, { failure, operations: "move" });
+  }
 }
 
 /** The octets inside of SK; undefined, and counted, when they are not the peer's. */

@@ -238,7 +238,7 @@ export class Pair {
   /** Both ends hold this MKT: same key, IDs the right way round. */
   assertSameMkt(sendIdAtA: number): void {
     const at = (router: Router, match: "sendId" | "recvId") =>
-      router.of("mktNegotiated").find((mkt) => mkt[match] === sendIdAtA);
+      router.of("mktNegotiated").findLast((mkt) => mkt[match] === sendIdAtA);
     const [atA, atB] = [at(this.a, "sendId"), at(this.b, "recvId")];
     assert.ok(atA && atB, "not at both ends");
     assert.equal(atA.recvId, atB.sendId);

@@ -61,7 +61,7 @@ export function initiatorJudged(engine: EngineContext, sa: IkeSa, state: Judging
   else refuseInitiator(engine, sa, state.request, problem, state.peer);
 }
 
-/** DESIGN: a peer is an exact identity. IDr, when sent, has to be the one that we use with that peer. */
+/** A peer is an exact identity at its address. IDr, when sent, has to be the one that we use with that peer. */
 function claimedPeer(engine: EngineContext, sa: IkeSa, idi: IdPayload, idr: IdPayload | undefined): Peer | undefined {
   if (engine.peers.isOwnIdentity(idi)) return undefined;
   return engine.peers

@@ -58,14 +58,14 @@ export class Inform implements PeerOperation {
       return undefined;
     }
     secured.lifetime.lastUsedAt = engine.now.monotonic;
-    for (const sendId of this.deletedSendIds) secured.mkts.delete(sendId);
     return payloads;
   }
 
   /** <--  HDR, SK {[D]} */
-  response(engine: EngineContext, _sa: IkeSa, payloads: readonly Payload[]): void {
+  response(engine: EngineContext, sa: IkeSa, payloads: readonly Payload[]): void {
     const error = errorNotifyOf(payloads);
     if (error === undefined) {
+      for (const sendId of this.deletedSendIds) sa.secured?.mkts.delete(sendId);
       if (!this.isOver && this.requestId !== undefined) {
         engine.emit({ kind: "informed", peer: this.peer.name, requestId: this.requestId });
       }
