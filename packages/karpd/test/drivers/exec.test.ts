@@ -24,20 +24,24 @@ const request = JSON.parse(fs.readFileSync(0, "utf8")); ${body}`;
 const STORE = `fs.writeFileSync(state, JSON.stringify({ request, argv: process.argv, env: process.env, cwd: process.cwd() }));
 process.stdout.write(JSON.stringify({ outcome: request.request === "apply" ? "installed" : "revoked" }));`;
 
-conformance("exec", async (t) => {
-  const { command, state } = await program(t, STORE);
-  const ctx = context();
-  return {
-    driver: createExecDriver(ctx),
-    session: sessionOf("exec", { command }),
-    installed: async () => {
-      const { request } = JSON.parse(await readFile(state, "utf8"));
-      return request.keys.map((entry: { "send-id": number }) => entry["send-id"]);
-    },
-    restarted: () => createExecDriver(ctx),
-    logged: ctx.lines,
-  };
-});
+conformance(
+  "exec",
+  async (t) => {
+    const { command, state } = await program(t, STORE);
+    const ctx = context();
+    return {
+      driver: createExecDriver(ctx),
+      session: sessionOf("exec", { command }),
+      installed: async () => {
+        const { request } = JSON.parse(await readFile(state, "utf8"));
+        return request.keys.map((entry: { "send-id": number }) => entry["send-id"]);
+      },
+      restarted: () => createExecDriver(ctx),
+      logged: ctx.lines,
+    };
+  },
+  { crashBetween: false, beForeign: false },
+);
 
 async function apply(t: TestContext, body: string, settings: Record<string, unknown> = {}) {
   const { command, state } = await program(t, body);

@@ -120,15 +120,10 @@ class Line {
 
 function unreachable(path: string, error: Error): BirdUnreachable {
   const errno = errnoOf(error);
-  switch (errno) {
-    case "ENOENT":
-      return new BirdUnreachable(`BIRD is not running: there is no control socket ${path}`, errno);
-    case "ECONNREFUSED":
-      return new BirdUnreachable(`BIRD is not running: nobody listens on ${path}`, errno);
-    case "EACCES":
-    case "EPERM":
-      return new BirdUnreachable(`no permission to use ${path}: add karp's user to the group that owns it`, errno);
-    default:
-      return new BirdUnreachable(`cannot use BIRD's control socket ${path}: ${messageOf(error)}`, errno);
+  if (errno === "ENOENT") return new BirdUnreachable(`BIRD is not running: there is no control socket ${path}`, errno);
+  if (errno === "ECONNREFUSED") return new BirdUnreachable(`BIRD is not running: nobody listens on ${path}`, errno);
+  if (errno === "EACCES" || errno === "EPERM") {
+    return new BirdUnreachable(`no permission to use ${path}: add karp's user to the group that owns it`, errno);
   }
+  return new BirdUnreachable(`cannot use BIRD's control socket ${path}: ${messageOf(error)}`, errno);
 }

@@ -69,9 +69,8 @@ async function checkInclude({ settings }: BirdSession): Promise<readonly DriverF
   const access = await fileAccess(settings.group);
   const found: DriverFinding[] = access.ok ? [] : [error(access.reason)];
   if (/^\/(run|tmp|dev\/shm|var\/run|var\/tmp)\//.test(include)) {
-    found.push(
-      error(`${include} does not survive a reboot, and BIRD does not start without it: keep it in /var/lib/karp`),
-    );
+    const text = `${include} does not survive a reboot, and BIRD does not start without it: keep it in /var/lib/karp`;
+    found.push({ severity: "warning", text });
   }
   const status = await stat(include).catch((failure: unknown) => errnoOf(failure) ?? "unknown error");
   if (status === "ENOENT") {
