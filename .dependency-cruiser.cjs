@@ -47,9 +47,15 @@ module.exports = {
       },
     },
     {
+      name: "libraries-by-the-front-door",
+      severity: "error",
+      from: { path: "^packages/karpd/" },
+      to: { path: "^packages/(ikev2|tcp-ao)/(src|node|linux)/", pathNot: "/index\\.ts$" },
+    },
+    {
       name: "nobody-needs-the-cli-or-the-page",
       severity: "error",
-      from: { path: "^packages/karpd/src/", pathNot: "^packages/karpd/src/(cli|web|main\\.ts)" },
+      from: { path: "^packages/karpd/src/", pathNot: "^packages/karpd/src/(cli|web|main\\.ts|actions\\.ts)" },
       to: { path: "^packages/karpd/src/(cli|web)/" },
     },
     {
@@ -62,7 +68,7 @@ module.exports = {
   options: {
     doNotFollow: { path: "node_modules" },
     tsPreCompilationDeps: true,
-    tsConfig: { fileName: "packages/karpd/tsconfig.node.json" },
+    tsConfig: { fileName: "tsconfig.json" },
     enhancedResolveOptions: {
       exportsFields: ["exports"],
       conditionNames: ["import", "node", "default"],

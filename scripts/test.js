@@ -15,7 +15,7 @@ if (files.length === 0) {
   console.error("no test file matches; nothing was tested");
   process.exit(1);
 }
-if (long) process.env.KARP_LONG = "1";
+if (long) process.env["KARP_LONG"] = "1";
 
 const counts = { passed: 0, failed: 0, skipped: 0 };
 /** @type {string[]} */
@@ -24,7 +24,8 @@ const events = run({ files, concurrency: 2, timeout: long ? 1_800_000 : 300_000 
 events.on("test:summary", (summary) => {
   if (summary.file !== undefined) return;
   counts.passed = summary.counts.passed;
-  counts.failed = summary.counts.failed + summary.counts.cancelled;
+  // The summary has no number of failures: they are what is left.
+  counts.failed = summary.counts.tests - summary.counts.passed - summary.counts.skipped - summary.counts.todo;
   counts.skipped = summary.counts.skipped + summary.counts.todo;
 });
 events.on("test:pass", (test) => {

@@ -11,6 +11,7 @@ export { describeMessage, describePayloads } from "./codec/describe.ts";
 export type * from "./codec/message.ts";
 export type { TrafficSelector } from "./codec/trafficSelector.ts";
 export type * from "./crypto/provider.ts";
+export { algorithmIdentifierOf } from "./crypto/signature.ts";
 export { type CipherSuite, resolveSuite, type SuiteTransforms } from "./crypto/suite.ts";
 export type { EngineCounters } from "./engine/counters.ts";
 export { IkeEndpoint } from "./engine/endpoint.ts";

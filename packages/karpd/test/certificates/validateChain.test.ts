@@ -5,7 +5,7 @@ import { loadSigningKey } from "@karp/ikev2/node";
 import { BitString, Null, OctetString } from "asn1js";
 import fc from "fast-check";
 import { Extension, ExtKeyUsage, GeneralName, GeneralSubtree, NameConstraints } from "pkijs";
-import { parseIdentity } from "../../../ikev2/src/policy/identity.ts";
+import { parseIdentity } from "@karp/ikev2";
 import {
   type CertificateRequest,
   certificatePem,

@@ -1,7 +1,7 @@
 import type { Identity } from "@karp/ikev2";
+import { IdType, utf8Encode } from "@karp/ikev2";
 import { OctetString } from "asn1js";
 import { type GeneralName, RelativeDistinguishedNames } from "pkijs";
-import { IdType, utf8Encode } from "./library.ts";
 
 /** Choices of GeneralName, RFC 5280 section 4.2.1.6. */
 export const nameTypes = { rfc822Name: 1, dNSName: 2, directoryName: 4, iPAddress: 7 } as const;

@@ -1,4 +1,4 @@
-import { equalBytes, escapeText } from "./library.ts";
+import { equalBytes, escapeText } from "@karp/ikev2";
 import { whyConstrained } from "./nameConstraints.ts";
 import {
   basicConstraintsOf,

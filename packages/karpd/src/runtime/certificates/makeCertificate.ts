@@ -1,6 +1,7 @@
 /** Certificates made here: by `karp demo` for its own two daemons, and by tests. Not a CA for production. */
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import type { Identity, SigningKey } from "@karp/ikev2";
+import { algorithmIdentifierOf, IdType, utf8Decode } from "@karp/ikev2";
 import { loadSigningKey } from "@karp/ikev2/node";
 import { BitString, Integer, OctetString, Utf8String } from "asn1js";
 import {
@@ -17,7 +18,6 @@ import {
   TimeType,
 } from "pkijs";
 import { nameTypes } from "./generalNames.ts";
-import { algorithmIdentifierOf, IdType, utf8Decode } from "./library.ts";
 import { extensionIds } from "./parsedCertificate.ts";
 
 export interface CertificateRequest {

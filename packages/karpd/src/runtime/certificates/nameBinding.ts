@@ -1,6 +1,6 @@
 import type { Identity } from "@karp/ikev2";
+import { equalIdentities, formatIdentity, IdType } from "@karp/ikev2";
 import { identityOf } from "./generalNames.ts";
-import { equalIdentities, formatIdentity, IdType } from "./library.ts";
 import { alternativeNamesOf, type ParsedCertificate } from "./parsedCertificate.ts";
 
 const maximumNamesShown = 5;

@@ -1,4 +1,5 @@
 import { X509Certificate } from "node:crypto";
+import { escapeText } from "@karp/ikev2";
 import {
   AltName,
   BasicConstraints,
@@ -8,7 +9,6 @@ import {
   NameConstraints,
   RSASSAPSSParams,
 } from "pkijs";
-import { escapeText } from "./library.ts";
 
 /** Object identifiers of the extensions that we process (RFC 5280 section 4.2.1). */
 export const extensionIds = {

@@ -4,8 +4,8 @@
  * Critical extensions beyond these refuse the path. Revocation is not looked up.
  */
 import type { CertificateVerdict, Identity } from "@karp/ikev2";
+import { equalBytes } from "@karp/ikev2";
 import { findIssuers } from "./issuers.ts";
-import { equalBytes } from "./library.ts";
 import { whyNotNamed } from "./nameBinding.ts";
 import {
   keyPurposesOf,
