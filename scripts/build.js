@@ -52,6 +52,9 @@ async function daemon() {
     entryPoints: { main: "packages/karpd/src/main.ts", "storage-worker": "packages/karpd/src/storage/worker.ts" },
     outdir: join(stage, "dist"),
     bundle: true,
+    // A command loads only what it needs: `karp show` must not pay for the daemon.
+    splitting: true,
+    chunkNames: "[name]-[hash]",
     platform: "node",
     target: "node24",
     format: "esm",
