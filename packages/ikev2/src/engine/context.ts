@@ -1,3 +1,4 @@
+import { utf8Encode } from "../bytes/utf8.ts";
 import { CookieSecrets } from "../crypto/cookie.ts";
 import type { CryptoProvider } from "../crypto/provider.ts";
 import { newCounters } from "./counters.ts";
@@ -10,6 +11,9 @@ import { type Peer, PeerTable } from "./peers.ts";
 import { RateLimit } from "./rateLimit.ts";
 import type { EngineSettings } from "./settings.ts";
 import type { Timer } from "./timer.ts";
+
+const VENDOR_TEXT = utf8Encode("karp IKEv2 private code points 1");
+const VENDOR_ID_BYTES = 16;
 
 /** What the parts of the engine share: collaborators, tables, and the effects of the present turn. */
 export class EngineContext {
@@ -32,6 +36,7 @@ export class EngineContext {
   #sends: IkeEffect[] = [];
   #sequence = 0;
   #cookies: CookieSecrets | undefined;
+  #vendorId: Uint8Array | undefined;
 
   constructor(crypto: CryptoProvider, policy: MktPolicy, settings: EngineSettings) {
     this.crypto = crypto;
@@ -48,6 +53,12 @@ export class EngineContext {
   get cookies(): CookieSecrets {
     this.#cookies ??= new CookieSecrets(this.crypto, this.#now.monotonic);
     return this.#cookies;
+  }
+
+  /** Who sends it knows karp's private code points (RFC 7296 section 3.12). */
+  get vendorId(): Uint8Array {
+    this.#vendorId ??= this.crypto.digest("sha256", VENDOR_TEXT).slice(0, VENDOR_ID_BYTES);
+    return this.#vendorId;
   }
 
   beginTurn(now: Now): void {

@@ -10,6 +10,7 @@ import { closeGracefully } from "./removal.ts";
 import { enqueue } from "./requests.ts";
 import type { Secured } from "./states.ts";
 
+const WORN: ExchangeFailure = { reason: "ikeSaClosed", detail: "its Message IDs are used up" };
 const IDLE: ExchangeFailure = { reason: "ikeSaClosed", detail: "released: nothing to do for it" };
 
 export function renew(engine: EngineContext, sa: IkeSa): void {
@@ -52,6 +53,10 @@ export function rekeyWhenWorn(engine: EngineContext, sa: IkeSa): void {
   if (sa.state.name !== "established") return;
   const { secured } = sa.state;
   const used = Math.max(sa.nextRequestId, sa.expectedRequestId, secured.cipher.sent);
+  if (used >= engine.settings.closeAtMessages) {
+    closeGracefully(engine, sa, { failure: WORN, operations: "move" });
+    return;
+  }
   const isDue = used >= engine.settings.rekeyAtMessages && secured.lifetime.rekeyAt > engine.now.monotonic;
   if (!isDue || sa.outstanding?.operation?.name === "rekeyIkeSa") return;
   rekey(engine, sa, secured);

@@ -28,6 +28,8 @@ export interface EngineSettings {
   readonly jitter: number;
   /** An IKE SA is rekeyed when either Message ID or the number of messages sent reaches this (section 2.2). */
   readonly rekeyAtMessages: number;
+  /** It is closed when that failed and the numbers go on to this: they MUST NOT wrap (section 2.2). */
+  readonly closeAtMessages: number;
   /** Answers outside of an IKE SA that report an error, at most this many a second (section 2.21.4). */
   readonly unprotectedErrorsPerSecond: number;
 }
@@ -47,5 +49,6 @@ export const defaultSettings: EngineSettings = {
   initialContact: true,
   jitter: 0.1,
   rekeyAtMessages: 2 ** 31,
+  closeAtMessages: 2 ** 32 - 2 ** 16,
   unprotectedErrorsPerSecond: 10,
 };

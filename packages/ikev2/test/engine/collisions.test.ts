@@ -111,3 +111,19 @@ test("both ends reauthenticate at once: one IKE SA stays", () => {
   assert.equal(pair.a.of("ikeSaClosed").length, 2);
   assert.equal(pair.b.of("ikeSaClosed").length, 2);
 });
+
+test("an IKE SA that is not needed any more, since the peer's came up first, is not finished", () => {
+  const pair = new Pair();
+  const requestId = pair.inform("a", [{ kind: "freeze", seconds: 1 }]);
+  const own = pair.take();
+  pair.createMkt("b", 2);
+  pair.flush();
+  assert.equal(pair.a.last("informed").requestId, requestId);
+  pair.deliver(own);
+  pair.flush();
+  assert.deepEqual(pair.a.states, ["established"]);
+  assert.deepEqual(pair.a.of("ikeSaFailed"), []);
+  pair.elapse(60);
+  assert.deepEqual([pair.a.states, pair.b.states], [["established"], ["established"]]);
+  assert.deepEqual([pair.a.of("ikeSaClosed"), pair.b.of("ikeSaClosed")], [[], []]);
+});

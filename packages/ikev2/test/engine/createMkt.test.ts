@@ -393,3 +393,26 @@ test("a peer that is not configured", () => {
     failure: { reason: "peerUnknown", detail: "no such peer is configured" },
   });
 });
+
+test("events come before what is sent: what a response promises can be stored first", () => {
+  const pair = Pair.established();
+  pair.createMkt("a", 2);
+  pair.inform("a", [{ kind: "freeze", seconds: 1 }]);
+  pair.step();
+  const kinds = pair.deliver(pair.take()).map((effect) => effect.kind);
+  assert.deepEqual(kinds, ["event", "send"]);
+});
+
+test("a commit for an IKE SA that is gone meanwhile does nothing", () => {
+  const pair = Pair.established();
+  pair.b.commits = false;
+  pair.createMkt("a", 2);
+  pair.step();
+  pair.input("b", { kind: "closeIkeSa", peer: "a" });
+  pair.flush();
+  pair.input("b", { kind: "commit", commitId: pair.b.last("mktNegotiated").commitId ?? 0 });
+  assert.deepEqual(
+    pair.wire.filter(({ text }) => text.startsWith("CREATE_CHILD_SA response")),
+    [],
+  );
+});

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { test } from "node:test";
-import { KeyExchangeMethod } from "../../src/index.ts";
+import { KeyExchangeMethod, type SigningKey } from "../../src/index.ts";
 import { Pair } from "./pair.ts";
+import { ed25519Key } from "./peers.ts";
 
 /** Stories that have to end the same, whatever happens to any single message. */
 const stories: Readonly<
@@ -12,6 +14,22 @@ const stories: Readonly<
 > = {
   "IKE_SA_INIT and IKE_AUTH": {
     begin: () => new Pair(),
+    act: (pair) => void pair.createMkt("a", 1),
+    check: (pair) => pair.assertSameMkt(1),
+  },
+  "raw public keys": {
+    begin: () => {
+      const [a, b] = [ed25519Key(), ed25519Key()];
+      const pinned = (key: SigningKey) => ({
+        kind: "pinned" as const,
+        fingerprints: [Uint8Array.from(createHash("sha256").update(key.publicKey).digest())],
+      });
+      const own = (key: SigningKey) => ({ kind: "signature" as const, key, certificates: [] });
+      return new Pair({
+        a: { localAuthentication: own(a), remoteAuthentication: pinned(b) },
+        b: { localAuthentication: own(b), remoteAuthentication: pinned(a) },
+      });
+    },
     act: (pair) => void pair.createMkt("a", 1),
     check: (pair) => pair.assertSameMkt(1),
   },

@@ -225,6 +225,18 @@ test("an IKE SA is rekeyed before its counters wear out (RFC 7296 section 2.2)",
   assert.deepEqual([pair.a.states, pair.b.states], [["established"], ["established"]]);
 });
 
+test("an IKE SA that was not rekeyed in time is closed before its Message IDs wrap (RFC 7296 section 2.2)", () => {
+  const pair = Pair.established({ settings: { rekeyAtMessages: 20, closeAtMessages: 20 } });
+  for (let count = 0; count < 30; count++) {
+    pair.inform("a", [{ kind: "freeze", seconds: count }]);
+    pair.flush();
+  }
+  assert.ok(pair.sent.some(({ text }) => text === "INFORMATIONAL request {D(IKE)}"));
+  assert.equal(pair.a.of("informed").length, 30);
+  assert.equal(pair.a.of("ikeSaEstablished").length, 2);
+  assert.deepEqual([pair.a.states, pair.b.states], [["established"], ["established"]]);
+});
+
 test("reauthentication: a new IKE SA first, then the old one is deleted (RFC 7296 section 2.8.3)", () => {
   const pair = Pair.established({ a: { reauthenticateAfterSeconds: 1000 } });
   pair.sent.length = 0;

@@ -14,7 +14,7 @@ import type { IkeSa } from "../ikeSa.ts";
 import type { ExchangeFailure } from "../machine.ts";
 import { errorNotifyOf, notifyOf, payloadOf } from "../payloads.ts";
 import type { Peer } from "../peers.ts";
-import { closeGracefully } from "../removal.ts";
+import { closeGracefully, discardIkeSa } from "../removal.ts";
 import { enqueue } from "../requests.ts";
 import type { AuthSent, Handshake, JudgingResponder } from "../states.ts";
 import { judgePeer, proveIdentity } from "./authentication.ts";
@@ -32,6 +32,12 @@ export function sendAuthRequest(
 ): void {
   const { config } = peer;
   const mkt = takeMkt(peer);
+  if (mkt === undefined && isSuperfluous(sa, peer)) {
+    engine.log({ name: "attemptGivenUp", level: "debug", peer: peer.name, detail: "the peer's IKE SA came up first" });
+    peer.forget(sa);
+    discardIkeSa(engine, sa);
+    return;
+  }
   sa.state = { name: "authSent", handshake, mkt };
   const auth = proveIdentity(engine, handshake, config, true);
   if (auth === undefined) {
@@ -169,6 +175,11 @@ const initialContactNotify = encodePlainNotify(NotifyType.INITIAL_CONTACT);
 function initialContact(engine: EngineContext, peer: Peer): readonly NotifyPayload[] {
   const isOnly = peer.ikeSas.every((sa) => sa.secured === undefined);
   return engine.settings.initialContact && isOnly ? [initialContactNotify] : [];
+}
+
+/** The peer's own IKE SA came up since we began, and has taken over what we began for. */
+function isSuperfluous(sa: IkeSa, peer: Peer): boolean {
+  return (peer.usableIkeSa()?.secured?.establishedOrder ?? 0) > sa.order;
 }
 
 function takeMkt(peer: Peer): MktCreation | undefined {

@@ -199,7 +199,7 @@ function verifyResponse(
     realMessage1: sa.outstanding?.datagram ?? new Uint8Array(0),
     realMessage2: new Uint8Array(datagram),
     peerHashes: peerHashesOf(payloads),
-    peerSpeaksKarp: isVendorKarp(crypto, payloads),
+    peerSpeaksKarp: isVendorKarp(engine, payloads),
   };
   return { handshake, keyed: suite };
 }

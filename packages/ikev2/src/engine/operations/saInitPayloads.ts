@@ -2,7 +2,6 @@
 
 import { equalBytes } from "../../bytes/bytes.ts";
 import { ByteWriter } from "../../bytes/byteWriter.ts";
-import { utf8Encode } from "../../bytes/utf8.ts";
 import type { Payload } from "../../codec/message.ts";
 import { encodePlainNotify } from "../../codec/notifies/notify.ts";
 import {
@@ -20,9 +19,6 @@ import { notifyOf, payloadsOf } from "../payloads.ts";
 /** RFC 7296 section 2.10: at least 16 octets and half the key size of the PRF, which is 64 octets at most. */
 export const NONCE_BYTES = 32;
 
-const VENDOR_TEXT = utf8Encode("karp IKEv2 private code points 1");
-const VENDOR_ID_BYTES = 16;
-
 /** A message's ends and SPIs, as NAT detection hashes them. */
 export interface Path {
   readonly initiatorSpi: bigint;
@@ -38,14 +34,13 @@ export function announcements(engine: EngineContext, path: Path): readonly Paylo
     encodePlainNotify(NotifyType.NAT_DETECTION_SOURCE_IP, natHash(crypto, path, path.source)),
     encodePlainNotify(NotifyType.NAT_DETECTION_DESTINATION_IP, natHash(crypto, path, path.destination)),
     encodeSignatureHashAlgorithms(supportedSignatureHashes),
-    { kind: "V", data: vendorId(crypto) },
+    { kind: "V", data: engine.vendorId },
   ];
 }
 
 /** The peer sent our Vendor ID: private numbers may be used (RFC 7296 section 6). */
-export function isVendorKarp(crypto: CryptoProvider, payloads: readonly Payload[]): boolean {
-  const own = vendorId(crypto);
-  return payloadsOf(payloads, "V").some((vendor) => equalBytes(vendor.data, own));
+export function isVendorKarp(engine: EngineContext, payloads: readonly Payload[]): boolean {
+  return payloadsOf(payloads, "V").some((vendor) => equalBytes(vendor.data, engine.vendorId));
 }
 
 /** The hash algorithms of the peer's SIGNATURE_HASH_ALGORITHMS; undefined when it sent none (RFC 7427 section 4). */
@@ -71,10 +66,6 @@ export function reportNat(engine: EngineContext, payloads: readonly Payload[], p
     remote: path.source,
     detail: `a NAT changes ${[source ? "the peer's" : "", destination ? "our" : ""].filter(Boolean).join(" and ")} address: TCP-AO will not work`,
   });
-}
-
-function vendorId(crypto: CryptoProvider): Uint8Array {
-  return crypto.digest("sha256", VENDOR_TEXT).slice(0, VENDOR_ID_BYTES);
 }
 
 /** SHA-1 of the SPIs as in the header, the address and the port: RFC 7296 section 2.23. */

@@ -132,7 +132,7 @@ function begin(
     realMessage1: new Uint8Array(datagram),
     realMessage2: response,
     peerHashes: peerHashesOf(message.payloads),
-    peerSpeaksKarp: isVendorKarp(crypto, message.payloads),
+    peerSpeaksKarp: isVendorKarp(engine, message.payloads),
   };
   const path = { initiatorSpi, responderSpi: 0n, source: request.remote, destination: request.local };
   reportNat(engine, message.payloads, path);
