@@ -1,7 +1,7 @@
 import { formatProblems } from "../config/formatProblems.ts";
 import { loadConfiguration } from "../config/loadConfiguration.ts";
 import type { Configuration } from "../core/configuration.ts";
-import { type DriverKinds, DriverSet, schemasOf } from "../runtime/driverSet.ts";
+import { type DriverKinds, DriverSet, driverOptions } from "../runtime/driverSet.ts";
 import { createLogger } from "../runtime/logger.ts";
 import { type Finding, report } from "./findings.ts";
 
@@ -14,7 +14,7 @@ export interface CheckOptions {
 
 /** `karp check`: the configuration, and unless offline the routing daemons' side of every session. Changes nothing. */
 export async function check(options: CheckOptions): Promise<{ readonly text: string; readonly ok: boolean }> {
-  const loaded = await loadConfiguration(options.configurationFile, { driverSchemas: schemasOf(options.driverKinds) });
+  const loaded = await loadConfiguration(options.configurationFile, driverOptions(options.driverKinds));
   if (!loaded.ok) {
     return {
       text: options.json ? JSON.stringify(loaded.problems, undefined, 2) : formatProblems(loaded.problems),

@@ -4,7 +4,7 @@ import { loadConfiguration } from "../config/loadConfiguration.ts";
 import type { DaemonSettings } from "../config/settings.ts";
 import { ControlClient, ControlError } from "../control/client.ts";
 import type { PeerView, SessionView } from "../core/views.ts";
-import { type DriverKinds, schemasOf } from "../runtime/driverSet.ts";
+import { type DriverKinds, driverOptions } from "../runtime/driverSet.ts";
 import { examineSessions } from "./check.ts";
 import { type Finding, report } from "./findings.ts";
 
@@ -18,7 +18,7 @@ export interface DoctorOptions {
 /** `karp doctor`: from the machine up to the peers, everything that could keep karp from working, each line with what to do. */
 export async function doctor(options: DoctorOptions): Promise<{ readonly text: string; readonly ok: boolean }> {
   const findings: Finding[] = [machine(), await kernel()];
-  const loaded = await loadConfiguration(options.configurationFile, { driverSchemas: schemasOf(options.driverKinds) });
+  const loaded = await loadConfiguration(options.configurationFile, driverOptions(options.driverKinds));
   if (!loaded.ok) {
     findings.push({
       severity: "error",

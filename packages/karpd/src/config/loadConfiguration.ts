@@ -50,7 +50,12 @@ async function interpret(
   const store = storeOf(file, files);
   const layers = sessionsOf(data, file, report);
   const router = parseName(file.router);
-  const context = { drivers: options.driverSchemas, router: router.ok ? router.value : undefined, report };
+  const context = {
+    drivers: options.driverSchemas,
+    abilities: options.driverAbilities ?? {},
+    router: router.ok ? router.value : undefined,
+    report,
+  };
   const sessions = layers.flatMap((one): readonly SessionConfiguration[] => {
     const session = sessionOf(one, file, context);
     return session === undefined ? [] : [session];

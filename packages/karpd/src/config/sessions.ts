@@ -6,7 +6,7 @@ import { nearest } from "./didYouMean.ts";
 import type { Report } from "./report.ts";
 import { rolloverOf } from "./rollover.ts";
 import { type FileWords, protocolPorts, type SessionWords, type SharedWords } from "./schema.ts";
-import type { DriverSchemas } from "./settings.ts";
+import type { DriverAbilities, DriverSchemas } from "./settings.ts";
 import type { Path } from "./tree.ts";
 import { parseHost, parseKeyIds, parseName } from "./words.ts";
 
@@ -50,6 +50,7 @@ export class SessionLayers {
 
 export interface SessionContext {
   readonly drivers: DriverSchemas;
+  readonly abilities: Readonly<Record<string, DriverAbilities>>;
   /** Undefined when `router` does not read. */
   readonly router: Identity | undefined;
   readonly report: Report;
@@ -74,6 +75,7 @@ export function sessionOf(
     ],
     report,
   );
+  if (driver !== undefined) checkAbilities(layers, driver, context);
   if (driver === undefined || !local.ok || !remote.ok || !peer.ok) return undefined;
   const protocol = layers.pick("protocol") ?? "bgp";
   const vrf = layers.pick("vrf");
@@ -106,6 +108,22 @@ function refuseOwnIdentity(layers: SessionLayers, peer: Identity, { router, repo
     what,
     "write the neighbour's name: nobody else may key the session",
   );
+}
+
+/** A key that the routing daemon cannot take must not be negotiated: every word of the list has to be in its power. */
+function checkAbilities(layers: SessionLayers, driver: string, { abilities, report }: SessionContext): void {
+  const able = Object.hasOwn(abilities, driver) ? abilities[driver] : undefined;
+  if (able === undefined) return;
+  const lists = [
+    { word: "algorithms", wanted: layers.pick("algorithms") ?? [], possible: able.algorithms as readonly string[] },
+    { word: "tcp-options", wanted: layers.pick("tcp-options") ?? [], possible: able.tcpOptions as readonly string[] },
+  ] as const;
+  for (const { word, wanted, possible } of lists) {
+    for (const choice of wanted.filter((one) => !possible.includes(one))) {
+      const what = `the driver ${driver} cannot do \`${choice}\``;
+      report.add("driverCannot", layers.pathOf(word), what, `write one or more of: ${possible.join(", ")}`);
+    }
+  }
 }
 
 /** The driver's name, when there is such a driver and its words are right. */

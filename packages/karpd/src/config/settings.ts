@@ -1,6 +1,7 @@
 import type { UdpAddress } from "@karp/ikev2";
 import type { TSchema } from "typebox";
 import type { Configuration } from "../core/configuration.ts";
+import type { MktAlgorithm } from "../core/keytable/row.ts";
 import type { ConfigProblem } from "./problem.ts";
 
 /** What the runtime needs to know of the configuration file and the cores do not. */
@@ -24,8 +25,16 @@ export interface StoreSettings {
 /** Settings schema (a TypeBox object) of each driver by the driver's name. */
 export type DriverSchemas = Readonly<Record<string, TSchema>>;
 
+/** What a kind of driver can put into its routing daemon; what it cannot is refused before a peer hears of it. */
+export interface DriverAbilities {
+  readonly algorithms: readonly MktAlgorithm[];
+  readonly tcpOptions: readonly ("covered" | "omitted")[];
+}
+
 export interface LoadOptions {
   readonly driverSchemas: DriverSchemas;
+  /** By the driver's name; one that is not named here can do everything. */
+  readonly driverAbilities?: Readonly<Record<string, DriverAbilities>>;
   /** Wall clock for "expired"; the moment of the call when absent. */
   readonly nowMilliseconds?: number;
   /** For `systemd:` names and nothing else; process.env when absent. */

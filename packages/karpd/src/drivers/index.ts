@@ -1,4 +1,5 @@
 import type { TObject } from "typebox";
+import type { MktAlgorithm } from "../core/keytable/row.ts";
 import type { RoutingDriver } from "../ports/routingDriver.ts";
 import { createBirdDriver } from "./bird/driver.ts";
 import { settingsSchema as bird } from "./bird/settings.ts";
@@ -16,6 +17,9 @@ export type { EndpointDriver } from "./endpoint/driver.ts";
 /** One kind of driver: the words that it knows in a session, and how to make it. */
 export interface DriverRegistration {
   readonly settingsSchema: TObject;
+  /** What it can put into its routing daemon. */
+  readonly algorithms: readonly MktAlgorithm[];
+  readonly tcpOptions: readonly ("covered" | "omitted")[];
   create(context: DriverContext): RegisteredDriver;
 }
 
@@ -24,10 +28,18 @@ export interface RegisteredDriver extends RoutingDriver {
   statistics?(): Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
 
+const everything = {
+  algorithms: ["aes-128-cmac-96", "hmac-sha-1-96", "hmac-sha-256-128"],
+  tcpOptions: ["covered", "omitted"],
+} as const;
+
+/** BIRD cuts the MAC of HMAC-SHA-256 to 96 bits, and has no word for leaving TCP options out of the MAC. */
+const whatBirdCan = { algorithms: ["aes-128-cmac-96", "hmac-sha-1-96"], tcpOptions: ["covered"] } as const;
+
 /** All kinds, by the word at `driver:`. */
 export const drivers = {
-  bird: { settingsSchema: bird, create: createBirdDriver },
-  endpoint: { settingsSchema: endpoint, create: createEndpointDriver },
-  exec: { settingsSchema: exec, create: createExecDriver },
-  keychain: { settingsSchema: keychain, create: createKeychainDriver },
+  bird: { settingsSchema: bird, ...whatBirdCan, create: createBirdDriver },
+  endpoint: { settingsSchema: endpoint, ...everything, create: createEndpointDriver },
+  exec: { settingsSchema: exec, ...everything, create: createExecDriver },
+  keychain: { settingsSchema: keychain, ...everything, create: createKeychainDriver },
 } as const satisfies Readonly<Record<string, DriverRegistration>>;

@@ -1,4 +1,4 @@
-import { IkeEndpoint, type UdpAddress } from "@karp/ikev2";
+import { type EngineSettings, IkeEndpoint, type UdpAddress } from "@karp/ikev2";
 import { type Clock, NodeCryptoProvider, Pump, UdpTransport } from "@karp/ikev2/node";
 import { diffConfiguration } from "../config/diffConfiguration.ts";
 import { loadConfiguration } from "../config/loadConfiguration.ts";
@@ -9,12 +9,13 @@ import { startControlServer } from "../control/server.ts";
 import type { Configuration } from "../core/configuration.ts";
 import { DaemonCore } from "../core/daemonCore.ts";
 import type { DaemonEvent, EventName } from "../core/events.ts";
+import type { Rules } from "../core/gatekeeper/rules.ts";
 import type { Command, CommandReply, DaemonEffect, DaemonInput } from "../core/machine.ts";
 import type { KeyStore } from "../ports/keyStore.ts";
 import { loadKeyEncryptionKey } from "../storage/keyEncryptionKey.ts";
 import { openKeyStore } from "../storage/openKeyStore.ts";
 import { validateChain } from "./certificates/validateChain.ts";
-import { type DriverKinds, DriverSet, schemasOf } from "./driverSet.ts";
+import { type DriverKinds, DriverSet, driverOptions } from "./driverSet.ts";
 import { perform, type World } from "./effects.ts";
 import { mayReadKeys } from "./entitlement.ts";
 import { EventLog } from "./eventLog.ts";
@@ -28,6 +29,10 @@ export interface DaemonOptions {
   readonly driverKinds: DriverKinds;
   /** Called before each effect is performed: tests end the process there. */
   readonly beforeEffect?: (effect: DaemonEffect) => void;
+  /** Other decisions of the gatekeeper: in proofs only, to see that a fault is noticed. */
+  readonly rules?: Rules;
+  /** Other numbers of the IKE engine: tests retransmit faster. */
+  readonly engineSettings?: Partial<EngineSettings>;
 }
 
 /** The configuration is wrong: nothing was started. */
@@ -60,7 +65,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 }
 
 function load(options: DaemonOptions): Promise<LoadResult> {
-  return loadConfiguration(options.configurationFile, { driverSchemas: schemasOf(options.driverKinds) });
+  return loadConfiguration(options.configurationFile, driverOptions(options.driverKinds));
 }
 
 type Loaded = Extract<LoadResult, { readonly ok: true }>;
@@ -117,8 +122,9 @@ export class Daemon implements ControlBackend {
       snapshot,
       now,
       drivers: { observes: (name) => this.#drivers.observes(name) },
-      createIke: (policy) => new IkeEndpoint({ crypto, policy }),
+      createIke: (policy) => new IkeEndpoint({ crypto, policy, settings: options.engineSettings ?? {} }),
       mayReadKeys,
+      ...(options.rules === undefined ? {} : { rules: options.rules }),
     });
     const world = this.#world();
     this.#pump = new Pump<DaemonInput, DaemonEffect>(

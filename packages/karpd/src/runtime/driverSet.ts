@@ -22,15 +22,21 @@ interface DriverContext {
 /** One kind of driver: the words that it knows in the configuration, and how to make it. */
 interface DriverKind {
   readonly settingsSchema: TSchema;
+  readonly algorithms: readonly MktAlgorithm[];
+  readonly tcpOptions: readonly ("covered" | "omitted")[];
   create(context: DriverContext): CountingDriver;
 }
 
 /** All kinds, by the word that stands at `driver:`. */
 export type DriverKinds = Readonly<Record<string, DriverKind>>;
 
-/** The settings schema of each kind, for whoever reads the configuration. */
-export function schemasOf(kinds: DriverKinds): Readonly<Record<string, TSchema>> {
-  return Object.fromEntries(Object.entries(kinds).map(([name, kind]) => [name, kind.settingsSchema]));
+/** What whoever reads the configuration has to know of the kinds: their words, and what they can do. */
+export function driverOptions(kinds: DriverKinds): {
+  readonly driverSchemas: Readonly<Record<string, TSchema>>;
+  readonly driverAbilities: Readonly<Record<string, Pick<DriverKind, "algorithms" | "tcpOptions">>>;
+} {
+  const schemas = Object.entries(kinds).map(([name, kind]) => [name, kind.settingsSchema] as const);
+  return { driverSchemas: Object.fromEntries(schemas), driverAbilities: kinds };
 }
 
 /** The drivers that the configured sessions use: one instance a kind, made when it is first needed. */

@@ -444,6 +444,16 @@ test("rollover: warnings for a short quarantine and for a window with a short pe
 
 // ---- drivers
 
+test("what the driver cannot do", async (t) => {
+  await one(
+    t,
+    `${header}\nsessions:\n  r2: { driver: exec, exec: { command: [/bin/keys] }, local: 10.0.0.1, remote: 10.0.0.2, peer: r2.example.net, algorithms: «[hmac-sha-256-128]» }\n`,
+    "driverCannot",
+    "the driver exec cannot do `hmac-sha-256-128`",
+    "write one or more of: aes-128-cmac-96",
+  );
+});
+
 test("unknown driver, and none at all", async (t) => {
   await one(t, session("driver: «brid»"), "unknownDriver", "there is no driver `brid`", "did you mean `bird`?");
   await one(

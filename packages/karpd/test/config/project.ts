@@ -23,6 +23,8 @@ export const driverSchemas: DriverSchemas = {
   ),
 };
 
+export const driverAbilities = { exec: { algorithms: ["aes-128-cmac-96"], tcpOptions: ["covered"] } } as const;
+
 /** A moment at which the certificates of the fixtures are valid. */
 export const validAt = Date.parse("2027-01-01T00:00:00Z");
 
@@ -63,6 +65,7 @@ export class Project {
     this.write("karp.yaml", yaml, 0o644);
     return loadConfiguration(this.path("karp.yaml"), {
       driverSchemas,
+      driverAbilities,
       nowMilliseconds: validAt,
       environment: {},
       ...options,
