@@ -89,6 +89,10 @@ export class Daemon {
     return this.#child.exitCode;
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
   /** Sends a signal and waits until the process is gone. */
   async end(signal: NodeJS.Signals, seconds = 10): Promise<void> {
     if (!this.isRunning()) return;

@@ -78,11 +78,6 @@ export class Karp {
     );
   }
 
-  /** kill -9: no chance to tidy up. */
-  async kill(): Promise<void> {
-    await this.#daemon?.end("SIGKILL");
-  }
-
   /** Writes the configuration anew with another mode and has it read. */
   async setMode(mode: Mode): Promise<void> {
     this.#write(mode);
@@ -101,19 +96,16 @@ export class Karp {
     return (await this.keys()).find(({ state }) => state === "current");
   }
 
-  /** Resolves with the first event that fits, from now on; `watching` resolves once events are followed. */
-  async next(fits: (event: ControlEvent) => boolean): Promise<{ readonly event: Promise<ControlEvent> }> {
-    let found: (event: ControlEvent) => void = () => {};
-    const event = new Promise<ControlEvent>((resolve) => {
-      found = resolve;
-    });
-    const stop = await this.control.follow((seen) => {
-      if (!fits(seen)) return;
-      found(seen);
-      stop();
+  /** kill -9 at the first event that fits, at once. @returns a function that gives the event, once it has come */
+  async killWhen(fits: (event: ControlEvent) => boolean): Promise<() => ControlEvent | undefined> {
+    let found: ControlEvent | undefined;
+    const stop = await this.control.follow((event) => {
+      if (found !== undefined || !fits(event)) return;
+      this.#daemon?.signal("SIGKILL");
+      found = event;
     });
     this.#lab.defer(stop);
-    return { event };
+    return () => (this.#daemon?.isRunning() === false ? found : undefined);
   }
 
   /** What a person would see, into the output folder. */

@@ -1,17 +1,22 @@
 // kill -9 of each karp at three moments of a rollover; after its restart rollovers go on and the session has not noticed.
+import type { ControlEvent } from "../../lib/control.ts";
 import type { Karp, KeyRow } from "../../lib/karp.ts";
 import type { Lab } from "../../lib/lab.ts";
 import { waitFor } from "../../lib/wait.ts";
 import { assertUnbroken, bothCurrent, type Setting } from "./setting.ts";
 
-/** States of the new key, as the victim reports them: negotiated and stored, accepted here, asked for. */
-const MOMENTS = ["held", "installed", "preferred"] as const;
+/** How the victim reports that the new key is negotiated and stored, accepted here, asked for. */
+const MOMENTS: Readonly<Record<string, (event: ControlEvent) => boolean>> = {
+  held: ({ name }) => name === "mktNegotiated",
+  installed: ({ name, data }) => name === "mktState" && data["to"] === "installed",
+  preferred: ({ name, data }) => name === "mktState" && data["to"] === "preferred",
+};
 
 /** @returns the keys that became current, in order */
 export async function killInTheMiddle(lab: Lab, setting: Setting): Promise<KeyRow[]> {
   const currents: KeyRow[] = [];
   for (const [v, victim] of setting.karps.entries()) {
-    for (const [m, moment] of MOMENTS.entries()) {
+    for (const [m, moment] of Object.keys(MOMENTS).entries()) {
       // either end's wish is interrupted: the victim's own, or the survivor's
       const initiator = setting.karps[(v + m) % 2 === 0 ? 0 : 1];
       currents.push(...(await killAt(lab, setting, victim, initiator, moment)));
@@ -24,11 +29,10 @@ async function killAt(lab: Lab, setting: Setting, victim: Karp, initiator: Karp,
   const name = `kill -9 of ${victim.options.namespace}'s karp when the new key is ${moment}`;
   lab.step(`${name} (rollover asked for at ${initiator.options.namespace})`);
   const old = await bothCurrent(setting);
-  const { event } = await victim.next(({ name: kind, data }) => kind === "mktState" && data["to"] === moment);
+  const killed = await victim.killWhen((event) => MOMENTS[moment]?.(event) ?? false);
   await initiator.rekey();
-  const { data } = await event;
-  await victim.kill();
-  lab.check(`${name}: killed`, true, `key ${String(data["fingerprint"])}`);
+  const { text } = await waitFor(`${name}: the moment`, killed, { seconds: 60, everySeconds: 0.02 });
+  lab.say(`killed at: ${text}`);
   await assertUnbroken(lab, setting, `${name}, before the restart`);
   await victim.start();
   const first = await waitForOther(setting, old, `${name}: the interrupted rollover to end`);

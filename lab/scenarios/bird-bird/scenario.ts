@@ -24,14 +24,16 @@ export const scenario: Scenario = {
     history.push(...(await killInTheMiddle(lab, setting)));
     await assertUnbroken(lab, setting, "at the end");
     await assertCapture(lab, setting, history);
-    for (const karp of setting.karps) await karp.saveViews();
   },
 };
 
 async function observe(lab: Lab, setting: Setting): Promise<void> {
   lab.step("mode observe: a key is negotiated and stored, BIRD is left alone");
   const before = [await setting.birds[0].status(), await setting.birds[1].status()];
-  for (const karp of setting.karps) await karp.start();
+  for (const karp of setting.karps) {
+    await karp.start();
+    lab.defer(() => karp.saveViews());
+  }
   for (const [i, karp] of setting.karps.entries()) {
     const held = async () => (await karp.keys()).find(({ state }) => state === "held");
     const key = await waitFor(`${ENDS[i]} to hold a key`, held, { seconds: 30 });
