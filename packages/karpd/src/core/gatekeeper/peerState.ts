@@ -103,8 +103,9 @@ function sayingOfRetiring(
   return isAccepted(mkt) ? { state: KeyState.ready, reason: "" } : undefined;
 }
 
-/** Held but not accepted yet: said where somebody waits for it. */
+/** Held but not accepted yet: said where somebody waits for it. Of a key that was in before, nothing new is known. */
 function sayingOfMissing(association: Association, mkt: Mkt): Saying | undefined {
+  if (mkt.situation.name !== "held") return undefined;
   const { trouble } = association.driver;
   if (trouble !== undefined && trouble.kind !== "foreign") return { state: KeyState.withdrawn, reason: trouble.reason };
   if (mkt.acceptance.name === "absent" && isWaitingForPeer(association, mkt)) {

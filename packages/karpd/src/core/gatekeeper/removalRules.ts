@@ -23,9 +23,7 @@ export function mayDelete(association: Association, mkt: Mkt, facts: Facts): Per
   const { situation } = mkt;
   if (situation.name === "removed") return granted;
   if (situation.name !== "retiring") return refuse("peer", "the key is not retiring");
-  if (association.driver.confirmed?.get(mkt) === "preferred" || association.preferred === mkt) {
-    return refuse("driver", "the driver still prefers the key");
-  }
+  if (mayBePreferred(association, mkt)) return refuse("driver", "the driver may still prefer the key");
   if (situation.why !== "replaced") return granted;
   const successor = currentMkt(association);
   if (successor === undefined) return refuse("driver", "no other key is in use");
@@ -41,7 +39,7 @@ export function mayRemove(association: Association, mkt: Mkt, facts: Facts): Per
   const { situation } = mkt;
   if (situation.name !== "retiring") return refuse("peer", "the key is not retiring");
   if (association.preferred === mkt) return refuse("driver", "the key is preferred");
-  if (!association.driver.confirmed?.has(mkt) && mkt.acceptance.name !== "unknown") return neverInstalled(mkt, facts);
+  if (mkt.acceptance.name === "absent" || mkt.acceptance.name === "refused") return granted;
   if (association.driver.confirmed?.get(mkt) === "preferred")
     return refuse("driver", "the driver still prefers the key");
   const permission =
@@ -51,9 +49,12 @@ export function mayRemove(association: Association, mkt: Mkt, facts: Facts): Per
   return permission.isGranted ? isQuiet(association, mkt, facts) : permission;
 }
 
-/** The daemon does not have it, and the peer cannot have taken it up by our word. */
-function neverInstalled(_mkt: Mkt, _facts: Facts): Permission {
-  return granted;
+/** What the driver confirmed last is what counts; while it is at work, or has not said anything yet, the worst. */
+function mayBePreferred({ preferred, driver }: Association, mkt: Mkt): boolean {
+  if (preferred === mkt || driver.confirmed?.get(mkt) === "preferred") return true;
+  const { activity } = driver;
+  if ("plan" in activity && activity.plan.get(mkt) === "preferred") return true;
+  return driver.confirmed === undefined && mkt.acceptance.name === "unknown" && mkt.row.history.preferred !== undefined;
 }
 
 function isReplaced(association: Association, mkt: Mkt, situation: Retiring, facts: Facts): Permission {

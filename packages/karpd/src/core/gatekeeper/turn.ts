@@ -57,9 +57,9 @@ export class Turn {
     return outputs;
   }
 
-  /** The association at hand wants to be looked at again then, at the latest. */
+  /** The association at hand wants to be looked at again then. What has come already waits for something else than time. */
   wake(at: Instant | undefined): void {
-    this.#wakeAt = earliest(this.#wakeAt, at);
+    if (at !== undefined && at > this.now.monotonic) this.#wakeAt = earliest(this.#wakeAt, at);
   }
 
   takeWake(): Instant | undefined {
