@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ExchangeType, encodeMessage, type IkeHeader, NotifyType } from "../../src/index.ts";
-import { type Packet, Pair, type Router, saInitRequest, saInitResponse } from "./pair.ts";
+import { announcements, type Packet, Pair, type Router, saInitRequest, saInitResponse } from "./pair.ts";
 import { addresses, peerOf } from "./peers.ts";
 
 /** Everything about a router that a forged message must not change. */
@@ -68,6 +68,33 @@ test("an IKE_SA_INIT response that reflects our nonce or key exchange data is no
   assert.deepEqual(pair.a.states, ["saInitSent"]);
   assert.deepEqual(pair.a.events, []);
   pair.deliver(request);
+  pair.flush();
+  pair.assertSameMkt(1);
+});
+
+test("an IKE_SA_INIT response with one of our own SPIs as the responder's is not believed", () => {
+  const pair = new Pair();
+  pair.createMkt("a", 1);
+  pair.step();
+  const response = pair.take(`b: ${saInitResponse}`);
+  const data = response.data.slice();
+  data.copyWithin(8, 0, 8);
+  pair.deliver({ ...response, data });
+  assert.deepEqual([pair.a.states, pair.wire], [["saInitSent"], []]);
+  pair.deliver(response);
+  pair.flush();
+  pair.assertSameMkt(1);
+});
+
+test("a cookie that is not ours is ignored: a new one is sent (RFC 7296 section 2.6)", () => {
+  const pair = new Pair({ settings: { cookieThreshold: 0 } });
+  pair.createMkt("a", 1);
+  pair.step();
+  const cookie = pair.take("b: IKE_SA_INIT response {N(COOKIE)}");
+  pair.deliver({ ...cookie, data: cookie.data.with(-1, (cookie.data.at(-1) ?? 0) ^ 1) });
+  pair.step(`a: IKE_SA_INIT request {N(COOKIE), SA, KE, N, ${announcements}}`);
+  assert.deepEqual(pair.b.states, []);
+  pair.step("b: IKE_SA_INIT response {N(COOKIE)}");
   pair.flush();
   pair.assertSameMkt(1);
 });

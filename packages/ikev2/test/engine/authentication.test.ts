@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { type IkePeer, NotifyType, type SigningKey } from "../../src/index.ts";
 import { Pair, type PairOptions, pskAuthRequest, saInitRequest, saInitResponse } from "./pair.ts";
-import { ecdsaKey, ed25519Key, identities, identity, peerOf, psk } from "./peers.ts";
+import { aesGcm, ecdsaKey, ed25519Key, identities, identity, peerOf, psk } from "./peers.ts";
 import { certificate } from "./selfSigned.ts";
 
 const sha256 = (octets: Uint8Array): Uint8Array => Uint8Array.from(createHash("sha256").update(octets).digest());
@@ -214,10 +214,48 @@ test("the responder's IDr must be the one configured, whoever signs it", () => {
   strict.assertSameMkt(1);
 });
 
-test("our own identity is refused as the peer's", () => {
-  const pair = attempt({ a: { localIdentity: identities.b } });
+test("a responder that proves another identity than the one configured is refused, and told so", () => {
+  const pair = new Pair({ b: { localIdentity: identity("c.example.net") } });
+  pair.createMkt("a", 1);
+  pair.step();
+  // a asks for b.example.net, c.example.net is made to hear its own name: IDr is not covered by AUTH
+  pair.a.crypto.tamper = (plaintext) => {
+    const place = Buffer.from(plaintext).indexOf("b.example.net");
+    assert.ok(place > 0);
+    plaintext[place] = "c".charCodeAt(0);
+  };
+  pair.step();
+  pair.step();
+  pair.step("b: IKE_AUTH response {IDr, AUTH, SA, TSi, TSr}");
+  assert.equal(pair.a.last("mktFailed").failure.reason, "identityMismatch");
+  assert.match(pair.a.last("peerRejected").detail, /c\.example\.net/);
+  assert.deepEqual(pair.a.of("ikeSaEstablished"), []);
+  pair.step("a: INFORMATIONAL request {N(AUTHENTICATION_FAILED)}");
+  pair.flush();
+  assert.deepEqual([pair.a.states, pair.b.states], [[], []]);
+});
+
+test("our own identity is refused as the peer's, even if the configuration says so", () => {
+  const unknown = attempt({ a: { localIdentity: identities.b } });
+  assertRefusedByResponder(unknown);
+  assert.match(unknown.b.last("peerRejected").detail, /our own identity/);
+  assertRefusedByResponder(attempt({ a: { localIdentity: identities.b }, b: { remoteIdentity: identities.b } }));
+  const responder = attempt({
+    a: { remoteIdentity: identities.a },
+    b: { localIdentity: identities.a, remoteIdentity: identities.a },
+  });
+  assert.deepEqual(responder.a.of("ikeSaEstablished"), []);
+});
+
+test("a suite that only another peer at the same address may use is refused in the end", () => {
+  const strong = { ...aesGcm, encryption: [{ id: 20, keyLengthBits: 256 }] };
+  const pair = new Pair({ a: { suites: [strong] } });
+  const other = peerOf("b", { name: "c", remoteIdentity: identity("c.example.net"), suites: [strong] });
+  pair.input("b", { kind: "configure", peers: [peerOf("b"), other] });
+  pair.createMkt("a", 1);
+  pair.flush();
   assertRefusedByResponder(pair);
-  assert.match(pair.b.last("peerRejected").detail, /our own identity/);
+  assert.match(pair.b.last("peerRejected").detail, /suite/);
 });
 
 test("an identity is good at its own address only", () => {

@@ -277,6 +277,11 @@ test("without our Vendor ID no private notify is sent or understood (RFC 7296 se
   const requestId = pair.inform("a", [{ kind: "keyState", sendId: 1, state: 1, reason: "" }]);
   assert.deepEqual(pair.wire, []);
   assert.equal(pair.a.last("informFailed").requestId, requestId);
+  // KEYID_IN_USE is a private number too
+  pair.b.policy.decide = () => ({ kind: "refuse", notifyType: NotifyType.KEYID_IN_USE, detail: "for the test" });
+  pair.createMkt("a", 2);
+  pair.step("a: CREATE_CHILD_SA request {SA, N, TSi, TSr}");
+  pair.step("b: CREATE_CHILD_SA response {N(NO_ADDITIONAL_SAS)}");
 });
 
 test("a NAT on the path is reported, and changes nothing else (RFC 7296 section 2.23)", () => {

@@ -7,13 +7,11 @@ import {
   type IkeSuite,
   IntegrityAlgorithm,
   KeyExchangeMethod,
-  type LocalAuthentication,
   type MktTerms,
   mktSelectors,
   PseudorandomFunction,
   parseAddress,
   parseIdentity,
-  type RemoteAuthentication,
   Secret,
   type SigningKey,
   type UdpAddress,
@@ -90,9 +88,4 @@ export function ed25519Key(): SigningKey {
 export function ecdsaKey(namedCurve: "P-256" | "P-384"): SigningKey {
   const { privateKey } = generateKeyPairSync("ec", { namedCurve });
   return loadSigningKey(privateKey.export({ format: "pem", type: "pkcs8" }).toString());
-}
-
-export interface Authentication {
-  readonly localAuthentication: LocalAuthentication;
-  readonly remoteAuthentication: RemoteAuthentication;
 }

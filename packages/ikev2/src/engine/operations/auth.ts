@@ -82,7 +82,7 @@ export function receiveAuthResponse(
   }
   const idr = payloadOf(payloads, "IDr");
   if (idr === undefined) throw misbehaved("IDr is missing");
-  if (!equalIdentities(idr, peer.config.remoteIdentity)) {
+  if (!equalIdentities(idr, peer.config.remoteIdentity) || engine.peers.isOwnIdentity(idr)) {
     const detail = `the peer says that it is ${formatIdentity(idr)}`;
     refuseResponder(engine, sa, state, { reason: "identityMismatch", detail });
     return;
