@@ -1,3 +1,4 @@
+import { KeyState } from "@karp/ikev2";
 import { type Association, candidates, isPlaceholder, type Mkt } from "./association.ts";
 import type { Turn } from "./turn.ts";
 
@@ -21,8 +22,8 @@ export function resolveCollision(turn: Turn, association: Association): void {
       continue;
     // Newer candidates that wait to be stored are judged once they are.
     if (mkt.storedGeneration === 0 || surviving.storedGeneration === 0) continue;
-    // A predecessor that was in use as far as anybody can tell waits until its successor is.
-    if (mkt.row.adminKeyName === surviving.row.replaces && mkt.row.history.preferred !== undefined) continue;
+    // One that may be in use waits until the survivor is.
+    if (mkt.situation.name === "preferred" || mkt.wasUsed || mkt.row.peerState === KeyState.inUse) continue;
     if (mkt.origin?.isOurs === true) giveUp(turn, association, mkt, "another key replaces the same one");
   }
 }

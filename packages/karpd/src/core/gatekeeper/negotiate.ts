@@ -99,6 +99,9 @@ function heldBackBecause(turn: Turn, association: Association, reason: string): 
   if (liveMkts(association).length >= MOST_LIVE_MKTS)
     return `${MOST_LIVE_MKTS} keys are alive: the older ones have to be removed first`;
   if (currentMkt(association) === undefined) return undefined;
+  if (candidates(association).some((mkt) => isUncertain(association, mkt) && !isInUse(turn, association, mkt))) {
+    return "the driver has not shown whether the last new key is in use";
+  }
   if (association.frozenUntil !== undefined) {
     turn.wake(association.frozenUntil);
     return "rollovers are frozen here";
@@ -133,14 +136,28 @@ function noteObstacle(turn: Turn, association: Association, obstacle: string | u
   if (obstacle !== undefined) turn.event(association, "rolloverHeldBack", "warning", `no rollover now: ${obstacle}`);
 }
 
-/** At most one successor that is not current: one that falls due replaces it. */
+/** At most one successor that is not current: one that falls due replaces it, unless it may be in use. */
 function dropStuck(turn: Turn, association: Association): void {
-  const current = currentMkt(association);
-  if (current === undefined) return;
+  if (currentMkt(association) === undefined) return;
   for (const mkt of candidates(association)) {
-    if (mkt.row.createdBy === "ike")
-      giveUp(turn, association, mkt, "it did not come into use before the next rollover");
+    if (mkt.row.createdBy !== "ike" || mayBeInUse(turn, association, mkt)) continue;
+    giveUp(turn, association, mkt, "it did not come into use before the next rollover");
   }
+}
+
+/** A preferred key of which it is not known that nobody uses it: the driver cannot say, or has not said. */
+function mayBeInUse(turn: Turn, association: Association, mkt: Mkt): boolean {
+  return isInUse(turn, association, mkt) || isUncertain(association, mkt);
+}
+
+function isInUse(turn: Turn, association: Association, mkt: Mkt): boolean {
+  if (mkt.wasUsed || mkt.row.peerState === KeyState.inUse) return true;
+  return mkt.situation.name === "preferred" && !turn.facts(association).observes;
+}
+
+function isUncertain({ watch }: Association, { situation }: Mkt): boolean {
+  if (situation.name !== "preferred") return false;
+  return situation.confirmedAt === undefined || watch.last === undefined || watch.last.at < situation.confirmedAt;
 }
 
 /** The peer has to hear of what we gave up before it is asked for the same thing again. */
@@ -162,7 +179,7 @@ function start(turn: Turn, association: Association, wanted: Wanted): void {
     return;
   }
   keyIds.reserve(peer, sendId, association);
-  const rekeys = wanted.asPlain ? undefined : predecessor(association);
+  const rekeys = wanted.asPlain ? undefined : predecessor(turn, association);
   const requestId = turn.ground.nextRequestId(association);
   const { since, sinceWall, reason, attempts } = wanted;
   association.negotiation = { name: "negotiating", since, sinceWall, reason, attempts, requestId, sendId, rekeys };
@@ -179,8 +196,9 @@ function start(turn: Turn, association: Association, wanted: Wanted): void {
 }
 
 /** What REKEY_SA names: only an MKT that this identity and credential made. */
-function predecessor(association: Association): Mkt | undefined {
-  const mkt = currentMkt(association) ?? newestServing(association);
+function predecessor(turn: Turn, association: Association): Mkt | undefined {
+  const inUse = candidates(association).findLast((candidate) => isInUse(turn, association, candidate));
+  const mkt = inUse ?? currentMkt(association) ?? newestServing(association);
   return mkt?.row.createdBy === "ike" && isOfPeer(association, mkt) && isServing(mkt) ? mkt : undefined;
 }
 

@@ -60,6 +60,10 @@ function mayBePreferred({ preferred, driver }: Association, mkt: Mkt): boolean {
 function isReplaced(association: Association, mkt: Mkt, situation: Retiring, facts: Facts): Permission {
   const successor = currentMkt(association);
   if (successor === undefined || !isAccepted(successor)) return refuse("driver", "no other key is in use");
+  const { peerState, peerDeletedAt } = successor.row;
+  if (peerDeletedAt !== undefined || successor.isUnknownToPeer || peerState === KeyState.withdrawn) {
+    return refuse("peer", "the peer does not stand by the key that is in use");
+  }
   if (association.frozenUntil !== undefined) {
     return refuse("operator", "rollovers are frozen here", association.frozenUntil);
   }
