@@ -15,7 +15,7 @@ export function makeAssociation(
 ): Association {
   const association: Association = {
     ...emptyAssociation(session, peer, turn.now),
-    mkts: [...mkts].sort((a, b) => (a.row.history.held ?? 0) - (b.row.history.held ?? 0)),
+    mkts: inOrderOfAge(mkts),
   };
   association.preferred = restoredPreference(association);
   association.wasKeyed =
@@ -23,6 +23,29 @@ export function makeAssociation(
   association.revokedBecause = facts.get(revokedFact(session.name));
   association.frozenUntil = restoredFreeze(turn, facts.get(freezeFact(association)));
   return association;
+}
+
+/** Oldest first. Wall times alone do not tell: the clock may have been set between two of them. */
+function inOrderOfAge(mkts: readonly Mkt[]): Mkt[] {
+  const byName = new Map(mkts.map((mkt) => [mkt.row.adminKeyName, mkt]));
+  const depthOf = (mkt: Mkt, seen: number): number => {
+    const predecessor = mkt.row.replaces === undefined ? undefined : byName.get(mkt.row.replaces);
+    return predecessor === undefined || seen > mkts.length ? 0 : 1 + depthOf(predecessor, seen + 1);
+  };
+  const ranked = mkts.map((mkt) => ({
+    mkt,
+    rank: rankOf(mkt),
+    depth: depthOf(mkt, 0),
+    held: mkt.row.history.held ?? 0,
+  }));
+  return ranked.sort((a, b) => a.rank - b.rank || a.depth - b.depth || a.held - b.held).map(({ mkt }) => mkt);
+}
+
+/** Placeholders and what has been replaced come before what is in use, and that before what is to replace it. */
+function rankOf({ row }: Mkt): number {
+  if (row.createdBy === "placeholder") return 0;
+  if (row.history.current !== undefined) return row.state === "current" ? 2 : 1;
+  return row.state === "retiring" || row.state === "removed" || row.state === "failed" ? 1 : 3;
 }
 
 /** What was preferred before the restart is preferred after it. */

@@ -34,6 +34,7 @@ export function makeMkt(turn: Turn, association: Association, key: NewKey): Mkt 
   });
   mkt.commitId = key.commitId;
   mkt.isDirty = true;
+  mkt.good = 0;
   return mkt;
 }
 
@@ -51,7 +52,6 @@ export function restoreMkt(
     origin,
   });
   mkt.storedGeneration = row.generation;
-  mkt.wasUsed = row.history.current !== undefined;
   if (row.toldState !== 0) mkt.toldAt = now.monotonic;
   return mkt;
 }

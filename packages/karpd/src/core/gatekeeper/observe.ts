@@ -113,7 +113,7 @@ function learn(turn: Turn, association: Association, observation: Observation): 
 /** How many more segments with this key were accepted. Counters may begin anew with a connection. */
 function countSegments(turn: Turn, mkt: Mkt, observation: Observation): number {
   const good = observation.goodByRecvId?.get(mkt.row.recvId);
-  const before = mkt.good ?? (mkt.storedGeneration > 0 && mkt.wasUsed ? undefined : 0);
+  const before = mkt.good;
   if (good !== undefined) mkt.good = good;
   if (good !== undefined && good > 0) mkt.wasUsed = true;
   if (observation.receivedKeyId === mkt.row.recvId) mkt.wasUsed = true;

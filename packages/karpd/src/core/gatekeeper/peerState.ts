@@ -87,10 +87,7 @@ export function sayingOf(turn: Turn, association: Association, mkt: Mkt): Saying
   if (mkt.acceptance.name === "refused") return { state: KeyState.failed, reason: mkt.acceptance.reason };
   if (!isAccepted(mkt)) return sayingOfMissing(association, mkt);
   if (mkt === currentMkt(association)) return { state: KeyState.inUse, reason: "" };
-  if (turn.ground.rules.mayTellReady(association, mkt)) return { state: KeyState.ready, reason: "" };
-  return mkt.row.toldState === KeyState.ready
-    ? { state: KeyState.withdrawn, reason: "another key is being negotiated" }
-    : undefined;
+  return turn.ground.rules.mayTellReady(association, mkt) ? { state: KeyState.ready, reason: "" } : undefined;
 }
 
 function sayingOfRetiring(

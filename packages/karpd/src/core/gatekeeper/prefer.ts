@@ -153,7 +153,7 @@ function timeOut(turn: Turn, association: Association): void {
     turn.wake(due);
     return;
   }
-  if (!isProvenFutile(turn, association, mkt.situation)) {
+  if (!isProvenFutile(turn, association, mkt.situation, mkt.row.peerState === KeyState.inUse)) {
     turn.wake(later(mkt.situation.confirmedAt, seconds * QUIET_FACTOR));
     return;
   }
@@ -164,12 +164,13 @@ function hasAlternative(association: Association, mkt: Mkt): boolean {
   return association.mkts.some((other) => other !== mkt && isUsable(other) && !isPlaceholder(other) && wasInUse(other));
 }
 
-function isProvenFutile(turn: Turn, association: Association, situation: Preferred): boolean {
+function isProvenFutile(turn: Turn, association: Association, situation: Preferred, isInUseAtPeer: boolean): boolean {
   if (situation.confirmedAt === undefined || !turn.facts(association).observes) return false;
   const { last } = association.watch;
   if (last === undefined || last.at < situation.confirmedAt || association.watch.unavailable !== undefined)
     return false;
-  if (last.observation.connections === 0) return true;
+  // Without a connection nothing speaks against the key, if the peer says that it is in use there.
+  if (last.observation.connections === 0) return !isInUseAtPeer;
   if (situation.otherSegments >= MOST_OTHER_SEGMENTS) return true;
   const quiet = association.session.rollover.preferTimeoutSeconds * QUIET_FACTOR;
   return secondsBetween(situation.confirmedAt, turn.now.monotonic) >= quiet;

@@ -77,7 +77,10 @@ function isReplaced(association: Association, mkt: Mkt, situation: Retiring, fac
 
 /** The peer sends with the successor, says that it does, or said that it will not prefer the old one again. */
 function isCommittedTo(association: Association, successor: Mkt, old: Mkt): boolean {
-  if (successor.row.peerState === KeyState.inUse || old.row.peerDeletedAt !== undefined) return true;
+  if (old.row.peerDeletedAt !== undefined) return true;
+  // Level-triggered: it says so for as long as the old one is current there.
+  if (old.row.peerState === KeyState.inUse) return false;
+  if (successor.row.peerState === KeyState.inUse) return true;
   // An idle session proves nothing about the peer's end: its own word is needed.
   return (
     successor.wasUsed &&

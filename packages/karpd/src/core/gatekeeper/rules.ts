@@ -79,9 +79,13 @@ export const defaultRules: Rules = {
 
 function mayTellReady(association: Association, mkt: Mkt): boolean {
   if (!isAccepted(mkt)) return false;
-  // An own request for the same predecessor is unanswered: whether this one survives is not known yet.
-  const isOnItsWay = candidates(association).includes(mkt);
-  return !(isOnItsWay && association.negotiation.name === "negotiating");
+  return !isContested(association, mkt) || mkt.row.toldState === KeyState.ready;
+}
+
+/** An own request for the same predecessor is unanswered: whether this one survives is not known yet. */
+function isContested(association: Association, mkt: Mkt): boolean {
+  const { negotiation } = association;
+  return negotiation.name === "negotiating" && negotiation.rekeys !== mkt && candidates(association).includes(mkt);
 }
 
 function mayPrefer(association: Association, mkt: Mkt, facts: Facts): Permission {
@@ -89,8 +93,7 @@ function mayPrefer(association: Association, mkt: Mkt, facts: Facts): Permission
   if (!isAccepted(mkt)) return refuse("driver", "the driver has not confirmed that the key is accepted");
   if (isPlaceholder(mkt)) return granted;
   if (situation.name !== "installed") return refuse("driver", "the key is not installed");
-  if (association.negotiation.name === "negotiating")
-    return refuse("peer", "an own request for this key is unanswered");
+  if (isContested(association, mkt)) return refuse("peer", "an own request for this key is unanswered");
   if (association.frozenUntil !== undefined && currentMkt(association) !== undefined) {
     return refuse("operator", "rollovers are frozen here", association.frozenUntil);
   }
