@@ -99,6 +99,34 @@ test("a cookie that is not ours is ignored: a new one is sent (RFC 7296 section 
   pair.assertSameMkt(1);
 });
 
+test("an IKE_SA_INIT response from another peer's address is not looked at", () => {
+  const pair = new Pair();
+  const third = { address: "10.0.0.3", port: 500 };
+  pair.input("a", { kind: "configure", peers: [peerOf("a"), peerOf("a", { name: "c", remote: third })] });
+  pair.createMkt("a", 1);
+  pair.step();
+  const { data } = pair.take();
+  pair.input("a", { kind: "datagram", local: addresses.a, remote: third, data });
+  assert.deepEqual([pair.a.states, pair.wire], [["saInitSent"], []]);
+});
+
+test("an IKE_SA_INIT response with our own nonce is not believed", () => {
+  const pair = new Pair();
+  pair.createMkt("a", 1);
+  const request = pair.step();
+  const response = pair.take();
+  const data = response.data.slice();
+  const nonceOf = (octets: Uint8Array) => {
+    const nonce = decodeMessage(octets).payloads.find((payload) => payload.kind === "Nonce");
+    assert.ok(nonce?.kind === "Nonce");
+    return nonce.data;
+  };
+  nonceOf(data).set(nonceOf(request.data));
+  pair.deliver({ ...response, data });
+  assert.deepEqual([pair.a.states, pair.wire], [["saInitSent"], []]);
+  assert.equal(pair.a.endpoint.counters.reflected, 1);
+});
+
 test("forged IKE_SA_INIT responses do not end an attempt early (RFC 7296 section 2.21.1)", () => {
   const pair = new Pair();
   pair.createMkt("a", 1);

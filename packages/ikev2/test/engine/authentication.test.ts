@@ -145,6 +145,18 @@ for (const end of ["a", "b"] as const) {
   });
 }
 
+test("a peer that is not configured any more when its certificate has been judged is refused", () => {
+  const pair = new Pair(withCertificates);
+  pair.b.verdict = undefined;
+  pair.createMkt("a", 1);
+  for (let count = 0; count < 3; count++) pair.step();
+  const stranger = peerOf("b", { name: "c", remoteIdentity: identity("c.example.net") });
+  pair.input("b", { kind: "configure", peers: [stranger] });
+  pair.input("b", { kind: "certificateValidated", requestId: pair.b.asked[0]?.requestId ?? 0, verdict: { ok: true } });
+  pair.flush();
+  assertRefusedByResponder(pair);
+});
+
 test("a certificate of another key than that of AUTH is not even judged", () => {
   const pair = attempt({ ...withCertificates, a: { ...certified({ ...certA, key: ed25519Key() }) } });
   assertRefusedByResponder(pair);

@@ -416,3 +416,34 @@ test("a commit for an IKE SA that is gone meanwhile does nothing", () => {
     [],
   );
 });
+
+test("an abandoned request is not repeated after TEMPORARY_FAILURE", () => {
+  const pair = refusing(Pair.established(), NotifyType.TEMPORARY_FAILURE);
+  const requestId = pair.createMkt("a", 2);
+  pair.flush();
+  pair.input("a", { kind: "abandon", requestId });
+  pair.input("a", { kind: "closeIkeSa", peer: "b" });
+  pair.flush();
+  pair.sent.length = 0;
+  pair.elapse(10);
+  assert.deepEqual(pair.sent, []);
+});
+
+test("a peer that deletes every IKE SA before it answers: the request fails after a few", () => {
+  const pair = Pair.established();
+  const requestId = pair.createMkt("a", 2);
+  let closed = 0;
+  pair.elapse(30, ({ from, text }) => {
+    if (from !== "a" || !(text.startsWith("CREATE_CHILD_SA") || text.startsWith("IKE_AUTH"))) return false;
+    // The MKT is refused for now in IKE_AUTH, asked for again in CREATE_CHILD_SA, and then comes the Delete
+    if (text.startsWith("IKE_AUTH")) refusing(pair, NotifyType.TEMPORARY_FAILURE);
+    else {
+      closed++;
+      pair.input("b", { kind: "closeIkeSa", peer: "a" });
+    }
+    return text.startsWith("CREATE_CHILD_SA");
+  });
+  assert.equal(pair.a.last("mktFailed").requestId, requestId);
+  assert.equal(pair.a.last("mktFailed").failure.reason, "ikeSaClosed");
+  assert.equal(closed, 4);
+});

@@ -7,6 +7,7 @@ import {
   IntegrityAlgorithm,
   KeyExchangeMethod,
   NotifyType,
+  PayloadType,
   PseudorandomFunction,
 } from "../../src/index.ts";
 import { announcements, Pair, pskAuthRequest, pskAuthResponse, saInitRequest, saInitResponse } from "./pair.ts";
@@ -282,6 +283,19 @@ test("without our Vendor ID no private notify is sent or understood (RFC 7296 se
   pair.createMkt("a", 2);
   pair.step("a: CREATE_CHILD_SA request {SA, N, TSi, TSr}");
   pair.step("b: CREATE_CHILD_SA response {N(NO_ADDITIONAL_SAS)}");
+  // A private notify that comes nevertheless means nothing: the second D becomes N(KMP_KEY_STATE) for SendID 1, state 2
+  pair.a.crypto.tamper = (plaintext) => {
+    plaintext[0] = PayloadType.N;
+    const second = plaintext.subarray((plaintext[2] ?? 0) * 256 + (plaintext[3] ?? 0));
+    second.set([NotifyType.KMP_KEY_STATE >> 8, NotifyType.KMP_KEY_STATE & 0xff], 6);
+  };
+  pair.inform("a", [
+    { kind: "deleteMkts", sendIds: [77] },
+    { kind: "deleteMkts", sendIds: [1, 2] },
+  ]);
+  pair.step();
+  assert.deepEqual(pair.b.last("mktsDeleted").recvIds, [77]);
+  assert.deepEqual(pair.b.of("keyState"), []);
 });
 
 test("a NAT on the path is reported, and changes nothing else (RFC 7296 section 2.23)", () => {

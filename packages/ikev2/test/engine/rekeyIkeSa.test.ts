@@ -117,6 +117,33 @@ test("a rekey of the IKE SA while the responder holds an MKT's answer: TEMPORARY
   assert.equal(pair.a.of("ikeSaRekeyed").length, 1);
 });
 
+test("a rekey of the IKE SA while an MKT is being deleted: TEMPORARY_FAILURE (section 2.25.1)", () => {
+  const pair = Pair.established();
+  pair.inform("b", [{ kind: "deleteMkts", sendIds: [100] }]);
+  const deletion = pair.take();
+  pair.input("a", { kind: "rekeyIkeSa", peer: "b" });
+  pair.step("a: CREATE_CHILD_SA request {SA, N, KE}");
+  pair.step("b: CREATE_CHILD_SA response {N(TEMPORARY_FAILURE)}");
+  pair.deliver(deletion);
+  pair.elapse(10);
+  assert.equal(pair.a.of("ikeSaRekeyed").length, 1);
+});
+
+test("our own rekey is never answered, the peer's was: the peer's stays when the old IKE SA dies", () => {
+  const pair = Pair.established();
+  pair.input("a", { kind: "rekeyIkeSa", peer: "b" });
+  pair.take("a: CREATE_CHILD_SA request {SA, N, KE}");
+  pair.input("b", { kind: "rekeyIkeSa", peer: "a" });
+  pair.step("b: CREATE_CHILD_SA request {SA, N, KE}");
+  pair.step("a: CREATE_CHILD_SA response {SA, N, KE}");
+  // From now on nothing about the old IKE SA arrives
+  pair.elapse(150, ({ text }) => text.startsWith("CREATE_CHILD_SA") || text.startsWith("INFORMATIONAL request {D"));
+  assert.deepEqual([pair.a.states, pair.b.states], [["established"], ["established"]]);
+  assert.deepEqual(spisOf(pair, "a"), spisOf(pair, "b"));
+  assert.deepEqual(pair.a.endpoint.ikeSas()[0]?.mkts, [1]);
+  assert.deepEqual(pair.a.of("ikeSaClosed"), []);
+});
+
 test("another group for the rekey: INVALID_KE_PAYLOAD, then again", () => {
   const onlyEcp: IkeSuite = { ...aesGcm, keyExchange: [KeyExchangeMethod.ECP_256] };
   const pair = Pair.established();
