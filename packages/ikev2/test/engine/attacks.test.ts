@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ExchangeType, encodeMessage, type IkeHeader, NotifyType } from "../../src/index.ts";
+import { decodeMessage, ExchangeType, encodeMessage, type IkeHeader, NotifyType } from "../../src/index.ts";
 import { announcements, type Packet, Pair, type Router, saInitRequest, saInitResponse } from "./pair.ts";
 import { addresses, peerOf } from "./peers.ts";
 
