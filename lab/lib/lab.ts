@@ -45,6 +45,17 @@ export class Lab {
     return this.check(name, ok, ok ? text : `${text}, expected ${JSON.stringify(expected)}`);
   }
 
+  /** Runs a part whose failure is recorded but does not keep later parts from running. */
+  async part<T>(name: string, run: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await run();
+    } catch (error) {
+      if (error instanceof SkipError) throw error;
+      this.check(`${name} runs to its end`, false, errorText(error));
+      return undefined;
+    }
+  }
+
   /** Ends the scenario as skipped: `missing` says what is missing and how to get it. */
   skip(missing: string): never {
     throw new SkipError(missing);

@@ -19,14 +19,22 @@ export async function killInTheMiddle(lab: Lab, setting: Setting): Promise<KeyRo
     for (const [m, moment] of Object.keys(MOMENTS).entries()) {
       // either end's wish is interrupted: the victim's own, or the survivor's
       const initiator = setting.karps[(v + m) % 2 === 0 ? 0 : 1];
-      currents.push(...(await killAt(lab, setting, victim, initiator, moment)));
+      const name = `kill -9 of ${victim.options.namespace}'s karp when the new key is ${moment}`;
+      const made = await lab.part(name, () => killAt(lab, setting, name, { victim, initiator, moment }));
+      currents.push(...(made ?? []));
     }
   }
   return currents;
 }
 
-async function killAt(lab: Lab, setting: Setting, victim: Karp, initiator: Karp, moment: string): Promise<KeyRow[]> {
-  const name = `kill -9 of ${victim.options.namespace}'s karp when the new key is ${moment}`;
+interface Kill {
+  readonly victim: Karp;
+  readonly initiator: Karp;
+  readonly moment: string;
+}
+
+async function killAt(lab: Lab, setting: Setting, name: string, kill: Kill): Promise<KeyRow[]> {
+  const { victim, initiator, moment } = kill;
   lab.step(`${name} (rollover asked for at ${initiator.options.namespace})`);
   const old = await bothCurrent(setting);
   const killed = await victim.killWhen((event) => MOMENTS[moment]?.(event) ?? false);
