@@ -40,11 +40,25 @@ export class NodeCryptoProvider implements CryptoProvider {
     return plain(mac.digest());
   }
 
-  readonly aeadSeal = aeadSeal;
-  readonly aeadOpen = aeadOpen;
-  readonly cbcEncrypt = cbcEncrypt;
-  readonly cbcDecrypt = cbcDecrypt;
-  readonly publicKeyOfCertificate = publicKeyOfCertificate;
+  aeadSeal(...args: Parameters<CryptoProvider["aeadSeal"]>): Uint8Array {
+    return aeadSeal(...args);
+  }
+
+  aeadOpen(...args: Parameters<CryptoProvider["aeadOpen"]>): Uint8Array | undefined {
+    return aeadOpen(...args);
+  }
+
+  cbcEncrypt(key: Uint8Array, iv: Uint8Array, plaintext: Uint8Array): Uint8Array {
+    return cbcEncrypt(key, iv, plaintext);
+  }
+
+  cbcDecrypt(key: Uint8Array, iv: Uint8Array, ciphertext: Uint8Array): Uint8Array {
+    return cbcDecrypt(key, iv, ciphertext);
+  }
+
+  publicKeyOfCertificate(certificate: Uint8Array): Uint8Array | undefined {
+    return publicKeyOfCertificate(certificate);
+  }
 
   generateKeyPair(method: number): KeyExchange | undefined {
     return nodeKeyExchange(method);
