@@ -52,6 +52,8 @@ export function restoreMkt(
     origin,
   });
   mkt.storedGeneration = row.generation;
+  // What was said and heard just before the crash may not be on disk: all is said again, which asks the peer to do so too.
+  mkt.tellsAgain = row.state !== "removed" && row.createdBy === "ike";
   if (row.toldState !== 0) mkt.toldAt = now.monotonic;
   return mkt;
 }

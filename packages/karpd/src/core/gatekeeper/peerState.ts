@@ -1,5 +1,6 @@
 import type { Instant } from "@karp/ikev2";
 import { KeyState, nameOf } from "@karp/ikev2";
+import type { KeyTableRow } from "../keytable/row.ts";
 import { later } from "../time.ts";
 import { type Association, currentMkt, isAccepted, type Mkt } from "./association.ts";
 import type { Turn } from "./turn.ts";
@@ -20,6 +21,7 @@ export function hear(turn: Turn, association: Association, mkt: Mkt, state: numb
   mkt.isUnknownToPeer = state === KeyState.unknown;
   turn.hasMoved = true;
   if (state === KeyState.ready || state === KeyState.inUse) acceptAgain(mkt);
+  if (state === KeyState.inUse) revive(turn, association, mkt);
   if (isRepeated && mkt.row.peerReason === reason) {
     if (mkt.toldAt === undefined || later(mkt.toldAt, REPEAT_SECONDS) <= turn.now.monotonic) mkt.tellsAgain = true;
     return;
@@ -44,10 +46,23 @@ function acceptAgain(mkt: Mkt): void {
   if (mkt.situation.name === "installed" && mkt.situation.barred !== undefined) {
     mkt.situation = { ...mkt.situation, barred: undefined };
   }
-  const { peerDeletedAt, ...rest } = mkt.row;
-  if (peerDeletedAt === undefined || mkt.situation.name === "retiring") return;
-  mkt.row = { ...rest, generation: rest.generation + 1 };
+  if (mkt.row.peerDeletedAt === undefined || mkt.situation.name === "retiring") return;
+  mkt.row = withoutPeerDeletion(mkt.row);
   mkt.isDirty = true;
+}
+
+function withoutPeerDeletion(row: KeyTableRow): KeyTableRow {
+  const { peerDeletedAt: _peerDeletedAt, ...rest } = row;
+  return { ...rest, generation: rest.generation + 1 };
+}
+
+/** Given up here, and in use there: what the peer uses counts. */
+function revive(turn: Turn, association: Association, mkt: Mkt): void {
+  const { situation } = mkt;
+  if (situation.name !== "retiring" || situation.why !== "givenUp" || situation.isLeaving || !isAccepted(mkt)) return;
+  turn.enter(association, mkt, { name: "installed", since: turn.now.monotonic, barred: undefined });
+  mkt.tellsAgain = true;
+  mkt.row = withoutPeerDeletion(mkt.row);
 }
 
 /** D from the peer: it will not prefer this again. It was answered already; we accept the key until our own rule holds. */
@@ -86,8 +101,18 @@ export function sayingOf(turn: Turn, association: Association, mkt: Mkt): Saying
   if (mkt.acceptance.name === "lost") return { state: KeyState.withdrawn, reason: mkt.acceptance.reason };
   if (mkt.acceptance.name === "refused") return { state: KeyState.failed, reason: mkt.acceptance.reason };
   if (!isAccepted(mkt)) return sayingOfMissing(association, mkt);
-  if (mkt === currentMkt(association)) return { state: KeyState.inUse, reason: "" };
+  if (mkt === currentMkt(association) || isSentWith(association, mkt)) return { state: KeyState.inUse, reason: "" };
   return turn.ground.rules.mayTellReady(association, mkt) ? { state: KeyState.ready, reason: "" } : undefined;
+}
+
+/**
+ * Our current_key is this one since we prefer it: we send with it. Said before it is current here, because two ends
+ * whose daemons count no segments by key have nothing but each other's word (DESIGN section 5, step 5).
+ */
+function isSentWith({ watch: { last } }: Association, { situation, row }: Mkt): boolean {
+  if (situation.name !== "preferred" || situation.confirmedAt === undefined || last === undefined) return false;
+  const { connections, currentSendId } = last.observation;
+  return last.at >= situation.confirmedAt && connections !== 0 && currentSendId === row.sendId;
 }
 
 function sayingOfRetiring(

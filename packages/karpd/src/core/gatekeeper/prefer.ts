@@ -55,7 +55,9 @@ function isUsable(mkt: Mkt): boolean {
 /** Seen in use, and the peer has not taken its word back. */
 function isProven(mkt: Mkt): boolean {
   if (isPlaceholder(mkt) || !wasInUse(mkt) || mkt.acceptance.name === "lost") return false;
-  if (mkt.row.peerDeletedAt !== undefined) return false;
+  // After a D of either end the peer may have removed it.
+  const isDeletedByUs = mkt.situation.name === "retiring" && mkt.situation.deletion.name !== "notSent";
+  if (mkt.row.peerDeletedAt !== undefined || isDeletedByUs) return false;
   const isConfirmed = isConfirmedByPeer(mkt) || mkt.row.peerState === 0 || mkt.row.createdBy !== "ike";
   return isConfirmed && !mkt.isUnknownToPeer;
 }

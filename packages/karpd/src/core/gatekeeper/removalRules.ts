@@ -1,6 +1,6 @@
 import type { Instant } from "@karp/ikev2";
 import { KeyState } from "@karp/ikev2";
-import { later } from "../time.ts";
+import { later, latest } from "../time.ts";
 import { type Association, currentMkt, isAccepted, type Mkt, type Retiring } from "./association.ts";
 import { type Facts, granted, type Permission, refuse } from "./rules.ts";
 
@@ -40,8 +40,7 @@ export function mayRemove(association: Association, mkt: Mkt, facts: Facts): Per
   if (situation.name !== "retiring") return refuse("peer", "the key is not retiring");
   if (association.preferred === mkt) return refuse("driver", "the key is preferred");
   if (mkt.acceptance.name === "absent" || mkt.acceptance.name === "refused") return granted;
-  if (association.driver.confirmed?.get(mkt) === "preferred")
-    return refuse("driver", "the driver still prefers the key");
+  if (mayBePreferred(association, mkt)) return refuse("driver", "the driver may still prefer the key");
   const permission =
     situation.why === "replaced"
       ? isReplaced(association, mkt, situation, facts)
@@ -94,17 +93,21 @@ function isCommittedTo(association: Association, successor: Mkt, old: Mkt): bool
 function isGivenUp(association: Association, mkt: Mkt, situation: Retiring, facts: Facts): Permission {
   if (association.preferred === undefined && association.wasKeyed) return refuse("driver", "there is no other key");
   if (isLeftByPeer(mkt)) return granted;
-  // A silent peer, or one that cannot say, gave the key up by itself when nothing came up with it.
-  const isSilent = mkt.heardAt === undefined && mkt.row.peerState === KeyState.unknown;
-  const needsNoWord = isSilent || association.peer?.speaksKarp === false;
   const { orphanSeconds, drainSeconds } = association.session.rollover;
-  const isAnswered = situation.deletion.name === "answered";
-  const drained = isAnswered && needsNoWord ? later(situation.deletion.at, drainSeconds) : undefined;
-  if (drained !== undefined && facts.now.monotonic >= drained) return granted;
-  const due = later(situation.since, orphanSeconds);
-  const mayGuess = facts.observes && (needsNoWord || isAnswered);
+  const answeredAt = situation.deletion.name === "answered" ? situation.deletion.at : undefined;
+  if (association.peer?.speaksKarp === false && answeredAt !== undefined) {
+    const drained = later(answeredAt, drainSeconds);
+    return facts.now.monotonic >= drained
+      ? granted
+      : refuse("clock", "segments on their way may still carry the key", drained);
+  }
+  // A peer that has the key says D too, once its driver let go of it. One that is silent for long does not have it, or
+  // gave it up by itself when nothing came up with it.
+  const isSilent = mkt.heardAt === undefined && mkt.row.peerState === KeyState.unknown;
+  const due = later(latest(situation.since, answeredAt ?? situation.since), orphanSeconds);
+  const mayGuess = facts.observes && (isSilent || answeredAt !== undefined);
   if (mayGuess && facts.now.monotonic >= due) return granted;
-  return refuse("peer", "the peer has not said that it leaves the key", drained ?? due);
+  return refuse("peer", "the peer has not said that it leaves the key", due);
 }
 
 /** It never heard "ready" of the key, or said itself that it does not or will not prefer it. */
