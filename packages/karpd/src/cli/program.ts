@@ -3,7 +3,7 @@ import type { Showable } from "./show.ts";
 import { CommandFailure, parseDuration } from "./text.ts";
 
 const DEFAULT_CONFIGURATION = "/etc/karp/karp.yaml";
-const DEFAULT_SOCKET = "/run/karp/karp.sock";
+const DEFAULT_SOCKET = "/run/karp/control.sock";
 
 /** What the commands do; each is loaded when it is used, so that `karp show` starts in an instant. */
 export interface CommandActions {

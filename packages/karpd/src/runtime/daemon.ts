@@ -35,11 +35,14 @@ export interface DaemonOptions {
   readonly engineSettings?: Partial<EngineSettings>;
 }
 
+/** How long the end of the daemon waits for drivers that are at work. */
+const LONGEST_FAREWELL_MILLISECONDS = 5000;
+
 /** The configuration is wrong: nothing was started. */
 export class ConfigurationRefused extends Error {
   readonly problems: readonly ConfigProblem[];
   constructor(problems: readonly ConfigProblem[]) {
-    super(`the configuration has ${problems.length} problem(s)`);
+    super(refusalOf(problems));
     this.name = "ConfigurationRefused";
     this.problems = problems;
   }
@@ -81,6 +84,8 @@ export class Daemon implements ControlBackend {
   readonly #pump: Pump<DaemonInput, DaemonEffect>;
   readonly #replies = new Map<number, (reply: CommandReply) => void>();
   readonly #startedAt: string;
+  /** Work of the store, the drivers and the certificate validation that has not answered yet. */
+  readonly #underWay = new Map<Promise<void>, DaemonEffect["kind"]>();
   #configuration: Configuration;
   #settings: DaemonSettings;
   #lastRequestId = 0;
@@ -89,6 +94,7 @@ export class Daemon implements ControlBackend {
   static async start(options: DaemonOptions, loaded: Loaded, store: KeyStore): Promise<Daemon> {
     const snapshot = await store.read();
     const daemon = new Daemon(options, loaded, store, snapshot);
+    daemon.#warn(loaded.warnings);
     try {
       await daemon.#open();
     } catch (error) {
@@ -131,7 +137,10 @@ export class Daemon implements ControlBackend {
       this.#core,
       (effect) => {
         options.beforeEffect?.(effect);
-        perform(effect, world, (input) => this.#pump.input(input));
+        this.#follow(
+          effect.kind,
+          perform(effect, world, (input) => this.#pump.input(input)),
+        );
       },
       options.clock,
     );
@@ -141,10 +150,9 @@ export class Daemon implements ControlBackend {
     await this.#transport.listen(this.#settings.listen);
     const control = await startControlServer(this.#settings.control.socketPath, this);
     this.#close = () => control.close();
-    this.#note(
-      "started",
-      `karp ${this.#options.version} runs as ${this.#configuration.router}, ${this.#configuration.sessions.length} sessions`,
-    );
+    const { router, sessions } = this.#configuration;
+    const count = `${sessions.length} session${sessions.length === 1 ? "" : "s"}`;
+    this.#note("started", `karp ${this.#options.version} runs as ${router}, ${count}`);
     this.#pump.input({ kind: "timeout" });
     this.#pump.start();
   }
@@ -155,12 +163,31 @@ export class Daemon implements ControlBackend {
     await this.#shutDown();
   }
 
+  /** What was begun is finished, within reason: what was answered is on disk, and no driver is left at half of its work. */
   async #shutDown(): Promise<void> {
+    const { promise: patience, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, LONGEST_FAREWELL_MILLISECONDS);
+    const isOver = patience.then(() => true);
+    for (let late = false; !late && this.#workOf("persist").length > 0; ) {
+      late = await Promise.race([Promise.all(this.#workOf("persist")).then(() => false), isOver]);
+    }
     this.#pump.stop();
     this.#transport.close();
     await this.#close();
+    await Promise.race([Promise.all(this.#underWay.keys()), patience]);
+    clearTimeout(timer);
     await this.#drivers.close();
     await this.#store.close();
+  }
+
+  #follow(kind: DaemonEffect["kind"], work: Promise<void> | undefined): void {
+    if (work === undefined) return;
+    this.#underWay.set(work, kind);
+    void work.finally(() => this.#underWay.delete(work));
+  }
+
+  #workOf(kind: DaemonEffect["kind"]): readonly Promise<void>[] {
+    return [...this.#underWay].filter(([, other]) => other === kind).map(([work]) => work);
   }
 
   status(): DaemonStatus {
@@ -213,6 +240,7 @@ export class Daemon implements ControlBackend {
     this.#pump.input({ kind: "reconfigure", configuration: loaded.configuration });
     const text = changes.length === 0 ? "nothing has changed" : `${changes.length} change(s) took effect`;
     this.#note("configured", text);
+    this.#warn(loaded.warnings);
     return { ok: true, text, changes };
   }
 
@@ -232,10 +260,7 @@ export class Daemon implements ControlBackend {
   > {
     const loaded = await load(this.#options);
     if (!loaded.ok) {
-      const [first] = loaded.problems;
-      const where =
-        first === undefined ? "" : `: ${first.file}:${first.line}:${first.column} ${first.what}; ${first.advice}`;
-      return { ok: false, why: `the file has ${loaded.problems.length} problem(s)${where}` };
+      return { ok: false, why: refusalOf(loaded.problems) };
     }
     const fixed = immovable(this.#settings, loaded.daemon);
     if (fixed !== undefined) return { ok: false, why: `${fixed} takes effect with a restart (keys stay in place)` };
@@ -273,12 +298,26 @@ export class Daemon implements ControlBackend {
     this.#record({ name, at: this.#options.clock.now().wall, severity: "info", text, data: {} });
   }
 
+  /** What the configuration says that is allowed, and perhaps not wise. */
+  #warn(warnings: readonly ConfigProblem[]): void {
+    for (const { file, line, column, what, advice } of warnings)
+      this.#options.logger.warn({ place: `${file}:${line}:${column}` }, `${what}; ${advice}`);
+  }
+
   #sendFailed(remote: UdpAddress, error: Error): void {
     this.#options.logger.warn(
       { remote: `${remote.address}:${remote.port}` },
       `an IKE message could not be sent: ${error.message}`,
     );
   }
+}
+
+/** The first error in full, and how many more there are; warnings refuse nothing. */
+function refusalOf(problems: readonly ConfigProblem[]): string {
+  const [first, ...more] = problems.filter(({ severity }) => severity === "error");
+  if (first === undefined) return "the file cannot be used";
+  const rest = more.length === 0 ? "" : ` (and ${more.length} more: \`karp check\` shows them all)`;
+  return `${first.file}:${first.line}:${first.column} ${first.what}; ${first.advice}${rest}`;
 }
 
 /** What a reload cannot move under a running daemon. */

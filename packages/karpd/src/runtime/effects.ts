@@ -18,24 +18,28 @@ export interface World {
 
 /**
  * Performs one effect. Slow ones answer later through `input`; a fault of the world becomes the answer that the core
- * waits for, so that nothing is ever pending for ever.
+ * waits for, so that nothing is ever pending for ever. Returns what is under way, if anything is.
  */
-export function perform(effect: DaemonEffect, world: World, input: (input: DaemonInput) => void): void {
+export function perform(
+  effect: DaemonEffect,
+  world: World,
+  input: (input: DaemonInput) => void,
+): Promise<void> | undefined {
   switch (effect.kind) {
     case "send":
       world.send(effect.local, effect.remote, effect.data);
-      return;
+      return undefined;
     case "event":
       world.event(effect.event);
-      return;
+      return undefined;
     case "log":
       world.log(effect.event);
-      return;
+      return undefined;
     case "reply":
       world.reply(effect.requestId, effect.reply);
-      return;
+      return undefined;
     default:
-      void performSlow(effect, world).then(input);
+      return performSlow(effect, world).then(input);
   }
 }
 
