@@ -138,6 +138,8 @@ export interface Retiring {
   readonly why: "replaced" | "givenUp" | "failed";
   readonly reason: string;
   readonly deletion: Deletion;
+  /** Since when the driver surely does not prefer it. */
+  readonly unpreferredAt: Instant | undefined;
   /** It is being taken out of the driver. */
   readonly isLeaving: boolean;
 }

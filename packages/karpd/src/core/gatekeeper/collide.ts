@@ -59,7 +59,7 @@ export function giveUp(
   turn.enter(
     association,
     mkt,
-    { name: "retiring", since, why, reason, deletion, isLeaving: false },
+    { name: "retiring", since, why, reason, deletion, unpreferredAt: undefined, isLeaving: false },
     { sendLifetimeEnd: turn.now.wall },
   );
   turn.event(association, "mktState", "info", `key ${mkt.fingerprint} is given up: ${reason}`, { mkt });

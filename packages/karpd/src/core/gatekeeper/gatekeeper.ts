@@ -338,17 +338,14 @@ export class Gatekeeper implements MktPolicy {
     const requestId = this.#lastRequestId + 1;
     const changes: KeyTableChange[] = [];
     const saving: Association[] = [];
-    const waiting = new Set<Association>();
     for (const association of this.#unsaved) {
+      // One that is being stored comes back when that is answered.
       const own = takeUnsaved(association, requestId);
-      if (own === undefined) {
-        if (hasUnsaved(association)) waiting.add(association);
-        continue;
-      }
+      if (own === undefined) continue;
       changes.push(...own);
       saving.push(association);
     }
-    this.#unsaved = waiting;
+    this.#unsaved = new Set();
     if (saving.length === 0) return undefined;
     this.#lastRequestId = requestId;
     this.#saves.set(requestId, saving);

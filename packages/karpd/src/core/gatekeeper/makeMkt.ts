@@ -104,6 +104,7 @@ function restoredRetiring(row: KeyTableRow, session: SessionConfiguration | unde
     why,
     reason: row.peerReason,
     deletion: restoredDeletion(row, now.monotonic),
+    unpreferredAt: undefined,
     isLeaving: false,
   };
 }

@@ -222,7 +222,7 @@ function retire(turn: Turn, association: Association, mkt: Mkt, reason: string):
   turn.enter(
     association,
     mkt,
-    { name: "retiring", since, why: "replaced", reason, deletion, isLeaving: false },
+    { name: "retiring", since, why: "replaced", reason, deletion, unpreferredAt: undefined, isLeaving: false },
     { sendLifetimeEnd: turn.now.wall },
   );
 }

@@ -49,7 +49,7 @@ export function mayRemove(association: Association, mkt: Mkt, facts: Facts): Per
 }
 
 /** What the driver confirmed last is what counts; while it is at work, or has not said anything yet, the worst. */
-function mayBePreferred({ preferred, driver }: Association, mkt: Mkt): boolean {
+export function mayBePreferred({ preferred, driver }: Association, mkt: Mkt): boolean {
   if (preferred === mkt || driver.confirmed?.get(mkt) === "preferred") return true;
   const { activity } = driver;
   if ("plan" in activity && activity.plan.get(mkt) === "preferred") return true;
@@ -92,29 +92,40 @@ function isCommittedTo(association: Association, successor: Mkt, old: Mkt): bool
 /** It was never current; but the peer may prefer it if it ever heard "ready". */
 function isGivenUp(association: Association, mkt: Mkt, situation: Retiring, facts: Facts): Permission {
   if (association.preferred === undefined && association.wasKeyed) return refuse("driver", "there is no other key");
-  if (isLeftByPeer(mkt)) return granted;
-  const { orphanSeconds, drainSeconds } = association.session.rollover;
-  const answeredAt = situation.deletion.name === "answered" ? situation.deletion.at : undefined;
-  if (association.peer?.speaksKarp === false && answeredAt !== undefined) {
-    const drained = later(answeredAt, drainSeconds);
-    return facts.now.monotonic >= drained
-      ? granted
-      : refuse("clock", "segments on their way may still carry the key", drained);
+  if (!wasTold(mkt)) return granted;
+  if (situation.unpreferredAt === undefined) return refuse("driver", "the driver may still prefer the key");
+  const { drainSeconds } = association.session.rollover;
+  const drainedAt = later(latest(situation.unpreferredAt, mkt.heardAt ?? situation.since), drainSeconds);
+  if (facts.now.monotonic < drainedAt) {
+    return refuse("clock", "segments on their way may still carry the key", drainedAt);
   }
+  return isLeftByPeer(mkt) ? granted : isGivenUpByPeer(association, mkt, situation, facts);
+}
+
+/** Without the peer's word. */
+function isGivenUpByPeer(association: Association, mkt: Mkt, situation: Retiring, facts: Facts): Permission {
+  const answeredAt = situation.deletion.name === "answered" ? situation.deletion.at : undefined;
+  const { orphanSeconds, drainSeconds } = association.session.rollover;
+  const cannotSay = association.peer?.speaksKarp === false;
   // A peer that has the key says D too, once its driver let go of it. One that is silent for long does not have it, or
   // gave it up by itself when nothing came up with it.
   const isSilent = mkt.heardAt === undefined && mkt.row.peerState === KeyState.unknown;
-  const due = later(latest(situation.since, answeredAt ?? situation.since), orphanSeconds);
-  const mayGuess = facts.observes && (isSilent || answeredAt !== undefined);
+  const patience = cannotSay && answeredAt !== undefined ? drainSeconds : orphanSeconds;
+  const due = later(latest(situation.since, answeredAt ?? situation.since), patience);
+  const mayGuess = cannotSay || (facts.observes && (isSilent || answeredAt !== undefined));
   if (mayGuess && facts.now.monotonic >= due) return granted;
   return refuse("peer", "the peer has not said that it leaves the key", due);
 }
 
-/** It never heard "ready" of the key, or said itself that it does not or will not prefer it. */
+/** The peer may have heard "ready" of the key, and prefer it since. */
+function wasTold(mkt: Mkt): boolean {
+  return mkt.row.toldState !== KeyState.unknown || mkt.toldAt !== undefined;
+}
+
+/** It said itself that it does not or will not prefer the key. */
 function isLeftByPeer(mkt: Mkt): boolean {
-  const { toldState, peerState, peerDeletedAt } = mkt.row;
-  const wasTold = toldState !== KeyState.unknown || mkt.toldAt !== undefined;
-  if (!wasTold || peerDeletedAt !== undefined || mkt.isUnknownToPeer) return true;
+  const { peerState, peerDeletedAt } = mkt.row;
+  if (peerDeletedAt !== undefined || mkt.isUnknownToPeer) return true;
   return peerState === KeyState.withdrawn || peerState === KeyState.failed || peerState === KeyState.observing;
 }
 

@@ -2,6 +2,7 @@ import { wallLater } from "../time.ts";
 import { type Association, isPlaceholder, isServing, type Mkt } from "./association.ts";
 import { giveUp } from "./collide.ts";
 import { originFact } from "./makeMkt.ts";
+import { mayBePreferred } from "./removalRules.ts";
 import { deletionOf } from "./tell.ts";
 import type { Turn } from "./turn.ts";
 
@@ -37,7 +38,10 @@ function hopelessBecause(turn: Turn, association: Association, mkt: Mkt): string
 export function retireOld(turn: Turn, association: Association): void {
   retirePlaceholders(turn, association);
   for (const mkt of association.mkts) {
-    if (mkt.situation.name === "retiring" && !mkt.situation.isLeaving) leaveWhenAllowed(turn, association, mkt);
+    // Asked anew until the driver is: the peer may take the key up again meanwhile.
+    const isOpen = mkt.situation.name === "retiring" && !isGoing(association, mkt) && !isOut(association, mkt);
+    if (isOpen || (mkt.situation.name === "retiring" && !mkt.situation.isLeaving))
+      leaveWhenAllowed(turn, association, mkt);
     if (mkt.situation.name === "retiring" && mkt.situation.isLeaving && isOut(association, mkt))
       bury(turn, association, mkt);
   }
@@ -58,23 +62,32 @@ function retirePlaceholders(turn: Turn, association: Association): void {
       why: "replaced",
       reason: "a real key is there",
       deletion,
+      unpreferredAt: since,
       isLeaving: true,
     });
   }
 }
 
 function leaveWhenAllowed(turn: Turn, association: Association, mkt: Mkt): void {
-  if (association.session.mode === "observe" && mkt.acceptance.name === "unknown") return;
-  const permission = isPlaceholder(mkt)
-    ? ({ isGranted: true } as const)
-    : turn.ground.rules.mayRemove(association, mkt, turn.facts(association));
-  if (!permission.isGranted) {
-    turn.wake(permission.at);
-    return;
+  if (
+    mkt.situation.name === "retiring" &&
+    mkt.situation.unpreferredAt === undefined &&
+    !mayBePreferred(association, mkt)
+  ) {
+    mkt.situation = { ...mkt.situation, unpreferredAt: turn.now.monotonic };
   }
-  if (mkt.situation.name !== "retiring") return;
-  mkt.situation = { ...mkt.situation, isLeaving: true };
+  if (association.session.mode === "observe" && mkt.acceptance.name === "unknown") return;
+  if (mkt.situation.name !== "retiring" || isPlaceholder(mkt)) return;
+  const permission = turn.ground.rules.mayRemove(association, mkt, turn.facts(association));
+  if (!permission.isGranted) turn.wake(permission.at);
+  if (permission.isGranted === mkt.situation.isLeaving) return;
+  mkt.situation = { ...mkt.situation, isLeaving: permission.isGranted };
   turn.hasMoved = true;
+}
+
+/** The driver is asked for a set without it already. */
+function isGoing({ driver: { activity } }: Association, mkt: Mkt): boolean {
+  return activity.name === "applying" && !activity.plan.has(mkt);
 }
 
 /** The driver confirmed a set of keys without it, or never had it. */
