@@ -194,3 +194,14 @@ export function twoBirds(lab: Lab, count: number, keyFile: (router: string, prot
   };
   return [make(1), make(2)];
 }
+
+/**
+ * BIRD keeps `Since` on the monotonic clock and prints it as wall time anew each time: the last digit wanders with the
+ * clock's adjustment.
+ * @returns `before` when `now` is the same moment, else `now`
+ */
+export function sameSince(now: string, before: string | undefined): string {
+  if (before === undefined) return now;
+  const distance = Math.abs(Date.parse(`${now.replace(" ", "T")}Z`) - Date.parse(`${before.replace(" ", "T")}Z`));
+  return distance <= 20 ? before : now;
+}
