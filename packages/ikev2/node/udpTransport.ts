@@ -1,10 +1,7 @@
 import { createSocket, type Socket } from "node:dgram";
 import { isIPv6 } from "node:net";
 import type { UdpAddress } from "../src/index.ts";
-
-/** On this port IKE messages follow four zero octets, the non-ESP marker (RFC 7296 section 2.23, RFC 3948 section 2.2). */
-const NAT_TRAVERSAL_PORT = 4500;
-const NON_ESP_MARKER = new Uint8Array(4);
+import { datagramParts, ikeMessageOf } from "./nonEspMarker.ts";
 
 export interface ReceivedDatagram {
   readonly local: UdpAddress;
@@ -64,10 +61,14 @@ export class UdpTransport {
       this.#sendFailed(remote, new Error(`no socket is bound to ${nameOf(local)}`));
       return;
     }
-    const parts = local.port === NAT_TRAVERSAL_PORT ? [NON_ESP_MARKER, data] : [data];
-    socket.send(parts, remote.port, remote.address, (error) => {
-      if (error !== null) this.#sendFailed(remote, error);
-    });
+    try {
+      socket.send(datagramParts(data, local.port), remote.port, remote.address, (error) => {
+        if (error !== null) this.#sendFailed(remote, error);
+      });
+    } catch (error) {
+      // Node throws for what it finds wrong itself: a port of 0, a datagram that is too long
+      this.#sendFailed(remote, error instanceof Error ? error : new Error("the datagram could not be sent"));
+    }
   }
 
   close(): void {
@@ -92,15 +93,9 @@ export class UdpTransport {
   }
 
   #deliver(local: UdpAddress, from: { readonly address: string; readonly port: number }, message: Uint8Array): void {
-    const data = local.port === NAT_TRAVERSAL_PORT ? withoutMarker(message) : message;
+    const data = ikeMessageOf(message, local.port, from.port);
     if (data !== undefined) this.#receive({ local, remote: { address: from.address, port: from.port }, data });
   }
-}
-
-/** ESP and NAT keepalives on port 4500 are not for us (RFC 3948 section 2.2). */
-function withoutMarker(message: Uint8Array): Uint8Array | undefined {
-  const isIke = message.length > 4 && message[0] === 0 && message[1] === 0 && message[2] === 0 && message[3] === 0;
-  return isIke ? message.subarray(4) : undefined;
 }
 
 function nameOf({ address, port }: UdpAddress): string {
