@@ -34,11 +34,11 @@ export class Site {
 
   private constructor(folder: string, ends: readonly [End, End]) {
     this.folder = folder;
-    const names = ["r1.test.example", "r2.test.example"];
-    const certificates = makeDemoCertificates(names, Date.now());
+    const [one, two] = ["r1.test.example", "r2.test.example"] as const;
+    const certificates = makeDemoCertificates([one, two], Date.now());
     const [first, second] = ends;
-    this.r1 = new Router({ home: join(folder, "r1"), identity: names[0] ?? "", self: first, other: second });
-    this.r2 = new Router({ home: join(folder, "r2"), identity: names[1] ?? "", self: second, other: first });
+    this.r1 = new Router({ home: join(folder, "r1"), identity: one, peer: two, self: first, other: second });
+    this.r2 = new Router({ home: join(folder, "r2"), identity: two, peer: one, self: second, other: first });
     for (const [index, router] of [this.r1, this.r2].entries()) {
       const { certificate = "", privateKey = "" } = certificates.routers[index] ?? {};
       router.file("ca.pem", certificates.authority);
@@ -50,11 +50,7 @@ export class Site {
   static async create(t: TestContext): Promise<Site> {
     const folder = mkdtempSync(join(tmpdir(), "karp-site-"));
     const network = `127.${randomInt(1, 255)}.${randomInt(0, 256)}`;
-    const end = async (host: number): Promise<End> => {
-      const [ike = 0, segments = 0] = await freePorts(`${network}.${host}`, 2);
-      return { address: `${network}.${host}`, ike, segments };
-    };
-    const site = new Site(folder, [await end(1), await end(2)]);
+    const site = new Site(folder, [await endAt(`${network}.1`), await endAt(`${network}.2`)]);
     t.after(async () => {
       await Promise.all([site.r1.stop(), site.r2.stop()]);
       rmSync(folder, { recursive: true, force: true });
@@ -71,15 +67,22 @@ export class Site {
   }
 }
 
-interface End {
+export interface End {
   readonly address: string;
   readonly ike: number;
   readonly segments: number;
 }
 
+export async function endAt(address: string): Promise<End> {
+  const [ike = 0, segments = 0] = await freePorts(address, 2);
+  return { address, ike, segments };
+}
+
 interface Place {
   readonly home: string;
   readonly identity: string;
+  /** Identity of the router at the other end. */
+  readonly peer: string;
   readonly self: End;
   readonly other: End;
 }
@@ -92,6 +95,7 @@ export type StartOptions = Partial<
 export class Router {
   readonly home: string;
   readonly identity: string;
+  readonly otherIdentity: string;
   readonly self: End;
   readonly other: End;
   readonly session = "bgp1";
@@ -105,9 +109,10 @@ export class Router {
   #starting: Promise<unknown> | undefined;
   #words: { top: Words; session: Words } = { top: {}, session: {} };
 
-  constructor({ home, identity, self, other }: Place) {
+  constructor({ home, identity, peer, self, other }: Place) {
     this.home = home;
     this.identity = identity;
+    this.otherIdentity = peer;
     this.self = self;
     this.other = other;
     mkdirSync(home, { recursive: true, mode: 0o700 });
@@ -115,10 +120,6 @@ export class Router {
     this.socket = join(home, "karp.sock");
     this.client = new ControlClient(this.socket);
     this.configure({});
-  }
-
-  get otherIdentity(): string {
-    return this.identity.startsWith("r1") ? this.identity.replace("r1", "r2") : this.identity.replace("r2", "r1");
   }
 
   file(name: string, content: string, mode = 0o600): string {
@@ -131,8 +132,22 @@ export class Router {
   /** Writes the configuration: the usual one with these words in it, `undefined` takes a word out. */
   configure({ top = {}, session = {} }: { readonly top?: Words; readonly session?: Words }): void {
     this.#words = { top: { ...this.#words.top, ...top }, session: { ...this.#words.session, ...session } };
+    const words = {
+      router: this.identity,
+      credentials: { certificate: "certificate.pem", "private-key": "private.key", trust: "ca.pem" },
+      listen: [`${this.self.address}:${this.self.ike}`],
+      store: "store/keys.db",
+      control: this.socket,
+      rollover: ROLLOVER,
+      sessions: { [this.session]: this.sessionWords },
+      ...this.#words.top,
+    };
+    this.file("karp.yaml", stringify(withoutUndefined(words), { aliasDuplicateObjects: false }), 0o644);
+  }
+
+  get sessionWords(): Words {
     const { self, other } = this;
-    const ofSession = {
+    return {
       protocol: "bgp",
       driver: "endpoint",
       local: self.address,
@@ -147,17 +162,6 @@ export class Router {
       },
       ...this.#words.session,
     };
-    const words = {
-      router: this.identity,
-      credentials: { certificate: "certificate.pem", "private-key": "private.key", trust: "ca.pem" },
-      listen: [`${self.address}:${self.ike}`],
-      store: "store/keys.db",
-      control: this.socket,
-      rollover: ROLLOVER,
-      sessions: { [this.session]: ofSession },
-      ...this.#words.top,
-    };
-    this.file("karp.yaml", stringify(withoutUndefined(words), { aliasDuplicateObjects: false }), 0o644);
   }
 
   start(options: StartOptions = {}): Promise<Daemon> {
@@ -230,27 +234,45 @@ export class Router {
     const isIt = (event: DaemonEvent): boolean => event.name === name && text.test(event.text);
     return await until(
       () => this.events.slice(from).find(isIt),
-      () => `${this.identity}: no ${name} ${text}; there were:\n${this.#story()}`,
+      () => `${this.identity}: no ${name} ${text}; there were:\n${this.story}`,
     );
   }
 
   /** Until a key, or one other than `former`, is in use. */
   async current(former?: string): Promise<string> {
     const isNew = (): string | undefined => (this.fingerprint === former ? undefined : this.fingerprint);
-    return await until(isNew, () => `${this.identity}: no key came into use:\n${this.#story()}`);
+    return await until(isNew, () => `${this.identity}: no key came into use:\n${this.story}`);
   }
 
   /** Until the rollover's view says so. */
   async waitsFor(reason: RegExp): Promise<RolloverView> {
     return await until(
       () => (reason.test(this.rollover.waitingFor?.reason ?? "") ? this.rollover : undefined),
-      () => `${this.identity}: nobody waits for ${reason}: ${JSON.stringify(this.rollover)}\n${this.#story()}`,
+      () => `${this.identity}: nobody waits for ${reason}: ${JSON.stringify(this.rollover)}\n${this.story}`,
     );
   }
 
-  #story(): string {
+  /** Everything that happened, for complaints. */
+  get story(): string {
     return this.events.map(({ name, text }) => `  ${name}: ${text}`).join("\n");
   }
+}
+
+/** Who asks and who is asked is settled by chance: what one of them tells. */
+export async function anyEvent(routers: readonly Router[], name: EventName, text: RegExp): Promise<DaemonEvent> {
+  const isIt = (event: DaemonEvent): boolean => event.name === name && text.test(event.text);
+  return await until(
+    () => routers.flatMap(({ events }) => events).find(isIt),
+    () => `no ${name} ${text}; there were:\n${routers.map(({ story }) => story).join("\n")}`,
+  );
+}
+
+/** Which of them waits, and says so. */
+export async function anyWaitsFor(routers: readonly Router[], reason: RegExp): Promise<Router> {
+  return await until(
+    () => routers.find(({ rollover }) => reason.test(rollover.waitingFor?.reason ?? "")),
+    () => `nobody waits for ${reason}; there was:\n${routers.map(({ story }) => story).join("\n")}`,
+  );
 }
 
 function withoutUndefined(words: Words): Words {
