@@ -27,6 +27,8 @@ import type { IkeHeader } from "./message.ts";
 export const IKE_HEADER_BYTES = 28;
 /** Where the Next Payload field of the IKE header is. */
 export const NEXT_PAYLOAD_OFFSET = 16;
+/** Where its Exchange Type field is. */
+export const EXCHANGE_TYPE_OFFSET = 18;
 export const MAJOR_VERSION = 2;
 
 const SECTION = "RFC 7296 section 3.1";

@@ -52,8 +52,10 @@ export function prfPlus(
     const block = crypto.hmac(prf.hash, key, previous, seed, Uint8Array.of(counter));
     output.set(block.subarray(0, length - offset), offset);
     offset += block.length;
+    previous.fill(0);
     previous = block;
   }
+  previous.fill(0);
   return output;
 }
 

@@ -50,6 +50,7 @@ export function establish(engine: EngineContext, sa: IkeSa, outcome: AuthOutcome
   });
   if (outcome.initialContact) forgetEarlier(engine, sa, peer);
   if (sa.isInitiator) replaceEarlier(engine, sa, peer);
+  pushOut(engine, sa, peer);
   settleSimultaneous(engine, sa, peer);
   submitWaiting(engine, peer);
   scheduleRenewal(engine, sa);
@@ -80,6 +81,7 @@ export function newSecured(
     lifetime: {
       rekeyAt: jittered(engine, now, peer.config.rekeyAfterSeconds),
       reauthenticateAt,
+      reauthenticationTries: 0,
       lastHeardAt: now,
       lastProbedAt: now,
       lastUsedAt: now,
@@ -130,6 +132,15 @@ function replaceEarlier(engine: EngineContext, sa: IkeSa, peer: Peer): void {
   }
 }
 
+/** A peer that makes one IKE SA after the other, and deletes none, does not fill our memory. */
+function pushOut(engine: EngineContext, sa: IkeSa, peer: Peer): void {
+  const surplus = peer.ikeSas.length - engine.settings.ikeSasPerPeer;
+  const others = peer.ikeSas.filter((other) => other !== sa && other !== peer.attempt);
+  for (const other of others.slice(0, Math.max(0, surplus))) {
+    removeIkeSa(engine, other, { failure: REPLACED, operations: "move" });
+  }
+}
+
 function earlierThan(sa: IkeSa, peer: Peer): readonly IkeSa[] {
   return peer.ikeSas.filter((other) => {
     const established = other.secured?.establishedOrder;
@@ -160,9 +171,10 @@ function retireLower(engine: EngineContext, a: IkeSa, b: IkeSa, peer: Peer): voi
   }
   loser.state = { name: "redundant", secured: loser.state.secured };
   scheduleRenewal(engine, loser);
-  loser.expiry = engine.deadlines.schedule(engine.after(engine.settings.replacedSeconds), {
-    kind: "expiry",
-    sa: loser,
-  });
+  // While an answer is held, its own deadline runs, and this one begins when it has left
+  if (loser.state.secured.held === undefined) {
+    const at = engine.after(engine.settings.replacedSeconds);
+    loser.expiry = engine.deadlines.schedule(at, { kind: "expiry", sa: loser });
+  }
   move(engine, peer, takeQueue(loser), REPLACED);
 }

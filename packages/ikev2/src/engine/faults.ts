@@ -27,6 +27,7 @@ export function handleFault(engine: EngineContext, place: Place, fault: unknown)
     engine.counters.internalErrors++;
     const detail = fault instanceof Error ? `${fault.name}: ${fault.message}` : "no error object";
     engine.log({ name: "internalError", level: "warn", detail });
+    abandonPlace(engine, place);
     return;
   }
   switch (place.kind) {
@@ -43,6 +44,25 @@ export function handleFault(engine: EngineContext, place: Place, fault: unknown)
     case "response":
       logFault(engine, place.sa, fault);
       faultInResponse(engine, place.sa, place.operation, fault);
+  }
+}
+
+/** A bug of ours must not leave a state behind that nothing ends: it looks like a peer that cannot be understood. */
+function abandonPlace(engine: EngineContext, place: Place): void {
+  const failure: ExchangeFailure = { reason: "invalidResponse", detail: "internal error; the log says more" };
+  switch (place.kind) {
+    case "clear":
+      return;
+    case "saInitResponse":
+      failAttempt(engine, place.sa, failure);
+      return;
+    case "request":
+      removeIkeSa(engine, place.sa, { failure, operations: "move" });
+      return;
+    case "response":
+      if (place.sa.peer?.attempt === place.sa) failAttempt(engine, place.sa, failure);
+      place.operation?.failed(engine, failure);
+      removeIkeSa(engine, place.sa, { failure, operations: "move" });
   }
 }
 

@@ -1,3 +1,4 @@
+import { equalBytes } from "../bytes/bytes.ts";
 import type { CryptoProvider } from "../crypto/provider.ts";
 import type { IkeSa } from "./ikeSa.ts";
 
@@ -6,6 +7,8 @@ export class IkeSaTable {
   readonly #bySpi = new Map<bigint, IkeSa>();
   readonly #bySaInit = new Map<bigint, IkeSa>();
   readonly #unauthenticated = new Set<IkeSa>();
+  /** How many of those there are from each address. */
+  readonly #unauthenticatedFrom = new Map<string, number>();
 
   get size(): number {
     return this.#bySpi.size;
@@ -14,6 +17,10 @@ export class IkeSaTable {
   /** IKE SAs that somebody began with us and nobody has authenticated yet. */
   get halfOpen(): number {
     return this.#unauthenticated.size;
+  }
+
+  halfOpenFrom(remoteAddress: string): number {
+    return this.#unauthenticatedFrom.get(remoteAddress) ?? 0;
   }
 
   all(): Iterable<IkeSa> {
@@ -34,20 +41,28 @@ export class IkeSaTable {
     sa.saInitNonce = ni;
     this.#bySaInit.set(saInitKey(sa.initiatorSpi, ni), sa);
     this.#unauthenticated.add(sa);
+    this.#unauthenticatedFrom.set(sa.remote.address, this.halfOpenFrom(sa.remote.address) + 1);
   }
 
   findBySaInit(initiatorSpi: bigint, ni: Uint8Array): IkeSa | undefined {
-    return this.#bySaInit.get(saInitKey(initiatorSpi, ni));
+    const sa = this.#bySaInit.get(saInitKey(initiatorSpi, ni));
+    return sa?.saInitNonce !== undefined && equalBytes(sa.saInitNonce, ni) ? sa : undefined;
   }
 
   authenticated(sa: IkeSa): void {
-    this.#unauthenticated.delete(sa);
+    if (!this.#unauthenticated.delete(sa)) return;
+    const { address } = sa.remote;
+    const rest = this.halfOpenFrom(address) - 1;
+    if (rest > 0) this.#unauthenticatedFrom.set(address, rest);
+    else this.#unauthenticatedFrom.delete(address);
   }
 
   remove(sa: IkeSa): void {
     this.#bySpi.delete(sa.localSpi);
-    this.#unauthenticated.delete(sa);
-    if (sa.saInitNonce !== undefined) this.#bySaInit.delete(saInitKey(sa.initiatorSpi, sa.saInitNonce));
+    this.authenticated(sa);
+    if (sa.saInitNonce === undefined) return;
+    const key = saInitKey(sa.initiatorSpi, sa.saInitNonce);
+    if (this.#bySaInit.get(key) === sa) this.#bySaInit.delete(key);
   }
 
   /** RFC 7296 section 2.6: unique, and never zero. */
@@ -60,7 +75,10 @@ export class IkeSaTable {
   }
 }
 
-/** The initiator's SPI and the first eight octets of its nonce, which has sixteen at least (RFC 7296 section 2.10). */
+/**
+ * The initiator's SPI and the first eight octets of its nonce, which has sixteen at least (RFC 7296 section 2.10): a key
+ * that costs little. Who makes two nonces with one beginning is found out when the whole nonce is compared.
+ */
 function saInitKey(initiatorSpi: bigint, ni: Uint8Array): bigint {
   return (initiatorSpi << 64n) | new DataView(ni.buffer, ni.byteOffset, 8).getBigUint64(0);
 }

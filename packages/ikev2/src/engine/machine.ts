@@ -228,7 +228,10 @@ export type IkeEvent =
     }
   | { readonly kind: "keyLifetime"; readonly peer: string; readonly softSeconds: number; readonly hardSeconds: number }
   | { readonly kind: "freeze"; readonly peer: string; readonly seconds: number }
-  /** The peer will not prefer these again; `recvIds` are our RecvIDs. Already answered. */
+  /**
+   * The peer will not prefer these again; `recvIds` are our RecvIDs. Already answered. Also an MKT whose answer never left
+   * (no `commit` in time, or the IKE SA went): the peer does not know it, and a later `commit` does nothing.
+   */
   | { readonly kind: "mktsDeleted"; readonly peer: string; readonly recvIds: readonly number[] };
 
 export type IkeEffect =

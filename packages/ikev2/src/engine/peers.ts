@@ -1,4 +1,4 @@
-import { equalIdentities } from "../policy/identity.ts";
+import { identityKey } from "../policy/identity.ts";
 import type { IkeSa } from "./ikeSa.ts";
 import type { Identity, IkePeer } from "./machine.ts";
 import type { PeerOperation } from "./operation.ts";
@@ -46,6 +46,8 @@ export class Peer {
 export class PeerTable {
   readonly #byName = new Map<string, Peer>();
   readonly #byAddress = new Map<string, Peer[]>();
+  /** How many peers we use each identity of ours with. */
+  readonly #ownIdentities = new Map<string, number>();
 
   find(name: string): Peer | undefined {
     return this.#byName.get(name);
@@ -62,12 +64,13 @@ export class PeerTable {
 
   /** One that we use ourselves, with whatever peer. */
   isOwnIdentity(identity: Identity): boolean {
-    return [...this.all()].some((peer) => equalIdentities(peer.config.localIdentity, identity));
+    return this.#ownIdentities.has(identityKey(identity));
   }
 
   add(config: IkePeer): Peer {
     const peer = new Peer(config);
     this.#byName.set(config.name, peer);
+    this.#countOwnIdentity(config.localIdentity, 1);
     const { address } = config.remote;
     this.#byAddress.set(address, [...this.atAddress(address), peer]);
     return peer;
@@ -75,9 +78,16 @@ export class PeerTable {
 
   remove(peer: Peer): void {
     this.#byName.delete(peer.name);
+    this.#countOwnIdentity(peer.config.localIdentity, -1);
     const { address } = peer.config.remote;
     const rest = this.atAddress(address).filter((other) => other !== peer);
     if (rest.length === 0) this.#byAddress.delete(address);
     else this.#byAddress.set(address, rest);
+  }
+  #countOwnIdentity(identity: Identity, change: 1 | -1): void {
+    const key = identityKey(identity);
+    const count = (this.#ownIdentities.get(key) ?? 0) + change;
+    if (count > 0) this.#ownIdentities.set(key, count);
+    else this.#ownIdentities.delete(key);
   }
 }

@@ -4,6 +4,7 @@ import { PeerMisbehaved } from "../bytes/errors.ts";
 import { checkPayloads, checkProtection } from "../codec/checkPayloads.ts";
 import { decodeMessage, decodePayloads, refuseUnknownCritical } from "../codec/codec.ts";
 import { type ExchangeRule, exchangeRuleFor, exchangeRules, responseRuleFor } from "../codec/exchangeRules.ts";
+import { EXCHANGE_TYPE_OFFSET } from "../codec/header.ts";
 import type { Message, Payload } from "../codec/message.ts";
 import { ExchangeType } from "../registry/exchangeType.ts";
 import { NotifyType } from "../registry/notifyType.ts";
@@ -29,6 +30,9 @@ export type Datagram = Extract<IkeInput, { readonly kind: "datagram" }>;
 /** Octets at the end of a protected message by which it is known again: they belong to its ICV. */
 const MARK_BYTES = 16;
 
+/** RFC 7296 section 2 wants 1280 octets and recommends 3000; this leaves room for every key exchange in use. */
+const MAXIMUM_SA_INIT_BYTES = 8192;
+
 /** The one place where a fault of the peer becomes an answer, or silence. */
 export function receiveDatagram(engine: EngineContext, datagram: Datagram): void {
   engine.counters.datagrams++;
@@ -49,9 +53,18 @@ function receive(engine: EngineContext, datagram: Datagram, reach: Reach): void 
     engine.counters.unknownSource++;
     return;
   }
+  if (isOversized(datagram.data)) {
+    engine.counters.malformed++;
+    return;
+  }
   const message = decodeMessage(datagram.data);
   if (message.header.exchangeType === ExchangeType.IKE_SA_INIT) receiveSaInit(engine, datagram, message, reach);
   else receiveProtected(engine, datagram, message, reach);
+}
+
+/** What nobody has authenticated is remembered while half-open, and looked at transform by transform: not at any length. */
+function isOversized(data: Uint8Array): boolean {
+  return data[EXCHANGE_TYPE_OFFSET] === ExchangeType.IKE_SA_INIT && data.length > MAXIMUM_SA_INIT_BYTES;
 }
 
 /** A configured peer's address; or that of an IKE SA which is being closed since its peer is configured no more. */

@@ -3,6 +3,7 @@ import type { IkeSa } from "./ikeSa.ts";
 import type { ExchangeFailure } from "./machine.ts";
 import { closeIkeSaOperation } from "./operations/closeIkeSa.ts";
 import { enqueue, failAll, move, takeOperations, takeQueue } from "./requests.ts";
+import type { Secured } from "./states.ts";
 
 /** Why an IKE SA goes, and what becomes of the operations in it. */
 export interface Ending {
@@ -18,6 +19,7 @@ export function removeIkeSa(engine: EngineContext, sa: IkeSa, ending: Ending): v
   const { peer, state } = sa;
   if (state.name === "closed") return;
   const operations = takeOperations(engine, sa);
+  const unborn = takeUnborn(sa);
   disarm(engine, sa);
   sa.cipher?.erase();
   sa.state = { name: "closed" };
@@ -26,6 +28,7 @@ export function removeIkeSa(engine: EngineContext, sa: IkeSa, ending: Ending): v
     announceClosed(engine, peer.name, ending.failure);
   }
   bury(engine, sa);
+  if (unborn !== undefined) removeIkeSa(engine, unborn, { operations: "move" });
   if (peer === undefined) return;
   const failure = ending.failure ?? CLOSED;
   if (ending.operations === "move") move(engine, peer, operations, failure);
@@ -37,11 +40,13 @@ export function closeGracefully(engine: EngineContext, sa: IkeSa, ending: Ending
   const { peer, state } = sa;
   if (peer === undefined || state.name === "closing" || !("secured" in state)) return;
   const operations = takeQueue(sa);
+  const unborn = takeUnborn(sa);
   engine.deadlines.cancel(sa.renewal);
   sa.state = { name: "closing", cipher: state.secured.cipher, secured: state.secured };
-  forgetHeld(engine, state.secured.held?.commitId);
+  forgetHeld(engine, state.secured);
   if (state.name !== "replaced") announceClosed(engine, peer.name, ending.failure);
   enqueue(engine, sa, closeIkeSaOperation);
+  if (unborn !== undefined) closeGracefully(engine, unborn, { operations: "move" });
   const failure = ending.failure ?? CLOSED;
   if (ending.operations === "move") move(engine, peer, operations, failure);
   else failAll(engine, operations, failure);
@@ -57,6 +62,19 @@ export function discardIkeSa(engine: EngineContext, sa: IkeSa): void {
   engine.ikeSas.remove(sa);
 }
 
+/**
+ * The IKE SA that the peer made of this one while our own rekey is unanswered (RFC 7296 section 2.8.2). It has not taken
+ * over yet, so it goes where this one goes, and as it was never announced, without a word to the caller.
+ */
+function takeUnborn(sa: IkeSa): IkeSa | undefined {
+  const { secured } = sa;
+  const unborn = secured?.rekeyedByPeer;
+  if (secured === undefined || unborn === undefined) return undefined;
+  secured.rekeyedByPeer = undefined;
+  if (unborn.secured !== undefined) unborn.state = { name: "replaced", secured: unborn.secured, successor: sa };
+  return unborn;
+}
+
 function announceClosed(engine: EngineContext, peer: string, failure: ExchangeFailure | undefined): void {
   engine.emit(failure === undefined ? { kind: "ikeSaClosed", peer } : { kind: "ikeSaClosed", peer, failure });
 }
@@ -67,12 +85,17 @@ function disarm(engine: EngineContext, sa: IkeSa): void {
   sa.renewal = undefined;
   sa.expiry = undefined;
   const { state } = sa;
-  forgetHeld(engine, sa.secured?.held?.commitId);
+  if (sa.secured !== undefined) forgetHeld(engine, sa.secured);
   if ("validationId" in state) engine.awaitingAnswer.delete(state.validationId);
 }
 
-function forgetHeld(engine: EngineContext, commitId: number | undefined): void {
-  if (commitId !== undefined) engine.awaitingAnswer.delete(commitId);
+/** An answer that was held does not leave any more: the peer will never hear of its MKT. */
+function forgetHeld(engine: EngineContext, secured: Secured): void {
+  const { held, peer } = secured;
+  if (held === undefined) return;
+  secured.held = undefined;
+  engine.awaitingAnswer.delete(held.commitId);
+  engine.emit({ kind: "mktsDeleted", peer: peer.name, recvIds: [held.mkt.recvId] });
 }
 
 /** RFC 7296 section 2.1: the last response is remembered for a while, so that our end is no riddle to the peer. */

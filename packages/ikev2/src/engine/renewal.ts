@@ -11,6 +11,7 @@ import { enqueue } from "./requests.ts";
 import type { Secured } from "./states.ts";
 
 const WORN: ExchangeFailure = { reason: "ikeSaClosed", detail: "its Message IDs are used up" };
+const TOO_OLD: ExchangeFailure = { reason: "ikeSaClosed", detail: "the peer did not authenticate again in time" };
 const IDLE: ExchangeFailure = { reason: "ikeSaClosed", detail: "released: nothing to do for it" };
 
 export function renew(engine: EngineContext, sa: IkeSa): void {
@@ -19,7 +20,13 @@ export function renew(engine: EngineContext, sa: IkeSa): void {
   const { lifetime, peer } = secured;
   const now = engine.now.monotonic;
   const { livenessAfterSeconds, releaseAfterIdleSeconds } = peer.config;
-  if (now >= lifetime.reauthenticateAt) reauthenticate(engine, secured);
+  if (now >= lifetime.reauthenticateAt) {
+    if (lifetime.reauthenticationTries >= engine.settings.reauthenticationTries) {
+      closeGracefully(engine, sa, { failure: TOO_OLD, operations: "move" });
+      return;
+    }
+    reauthenticate(engine, secured);
+  }
   if (now >= lifetime.rekeyAt) rekey(engine, sa, secured);
   const isIdle = sa.outstanding === undefined && sa.queue.length === 0 && secured.held === undefined;
   if (releaseAfterIdleSeconds !== undefined && now >= lifetime.lastUsedAt + releaseAfterIdleSeconds * 1000) {
@@ -62,8 +69,12 @@ export function rekeyWhenWorn(engine: EngineContext, sa: IkeSa): void {
   rekey(engine, sa, secured);
 }
 
-/** Make before break (RFC 7296 section 2.8.3): the new IKE SA, once established, deletes this one. */
+/**
+ * Make before break (RFC 7296 section 2.8.3): the new IKE SA, once established, deletes this one. It is childless, which
+ * not every peer takes (RFC 6023): after some tries this one is deleted first, and the next MKT brings the new one.
+ */
 function reauthenticate(engine: EngineContext, secured: Secured): void {
+  secured.lifetime.reauthenticationTries++;
   secured.lifetime.reauthenticateAt = engine.after(engine.settings.renewalRetrySeconds);
   if (secured.peer.attempt === undefined) initiate(engine, secured.peer);
 }

@@ -6,6 +6,10 @@ export interface EngineSettings {
   readonly cookieThreshold: number;
   /** Half-open IKE SAs that we hold at most; further IKE_SA_INIT requests are dropped. */
   readonly halfOpenLimit: number;
+  /** The same for one remote address, so that forgers of one address do not fill the table before cookies are asked for. */
+  readonly cookieThresholdPerAddress: number;
+  /** Of these at most from one remote address (RFC 8019 section 4.1): one peer cannot keep the others out. */
+  readonly halfOpenLimitPerAddress: number;
   /** How long a half-open IKE SA waits for its IKE_AUTH request. */
   readonly halfOpenSeconds: number;
   /** How many cookies, or other key exchange methods, one attempt follows before it ignores further demands. */
@@ -22,6 +26,10 @@ export interface EngineSettings {
   readonly renewalRetrySeconds: number;
   /** How long the replaced IKE SA waits for the Delete of the peer that rekeyed it. */
   readonly replacedSeconds: number;
+  /** How often reauthentication is tried; then the IKE SA, whose authentication is too old, is deleted. */
+  readonly reauthenticationTries: number;
+  /** IKE SAs of one authenticated peer, old ones that wait for their end included; more push out the oldest. */
+  readonly ikeSasPerPeer: number;
   /** Send INITIAL_CONTACT when we know of no other IKE SA with the peer (RFC 7296 section 2.4). */
   readonly initialContact: boolean;
   /** Rekey lifetimes are shortened by a random part of at most this share (RFC 7296 section 2.8.1). */
@@ -38,6 +46,8 @@ export const defaultSettings: EngineSettings = {
   retransmission: { firstSeconds: 1, factor: 1.8, tries: 6 },
   cookieThreshold: 64,
   halfOpenLimit: 1024,
+  cookieThresholdPerAddress: 8,
+  halfOpenLimitPerAddress: 64,
   halfOpenSeconds: 45,
   saInitRetries: 5,
   responseMemorySeconds: 60,
@@ -46,6 +56,8 @@ export const defaultSettings: EngineSettings = {
   temporaryFailure: { delaySeconds: 5, tries: 24 },
   renewalRetrySeconds: 60,
   replacedSeconds: 120,
+  reauthenticationTries: 10,
+  ikeSasPerPeer: 16,
   initialContact: true,
   jitter: 0.1,
   rekeyAtMessages: 2 ** 31,

@@ -57,6 +57,8 @@ export interface Secured {
 export interface Lifetime {
   rekeyAt: Instant;
   reauthenticateAt: Instant;
+  /** How often that was begun. */
+  reauthenticationTries: number;
   /** A fresh authentic message came. */
   lastHeardAt: Instant;
   /** We asked for a sign of life. */

@@ -1,12 +1,11 @@
 /** What happens when a deadline is over. */
 import { assertNever } from "../bytes/assertNever.ts";
-import { NotifyType } from "../registry/notifyType.ts";
 import { failAttempt } from "./attempt.ts";
 import type { EngineContext } from "./context.ts";
 import { retransmit } from "./exchange.ts";
 import type { IkeSa } from "./ikeSa.ts";
 import type { ExchangeFailure } from "./machine.ts";
-import { abortMkt } from "./operations/acceptMkt.ts";
+import { giveUpMkt } from "./operations/acceptMkt.ts";
 import { responderJudged } from "./operations/auth.ts";
 import { initiatorJudged } from "./operations/authResponder.ts";
 import { adoptPeersRekey } from "./operations/rekeyIkeSa.ts";
@@ -78,7 +77,7 @@ function expired(engine: EngineContext, sa: IkeSa): void {
     case "redundant":
     case "replaced": {
       const { held } = state.secured;
-      if (held !== undefined) abortMkt(engine, sa, state.secured, held, NotifyType.TEMPORARY_FAILURE);
+      if (held !== undefined) giveUpMkt(engine, sa, state.secured, held);
       else if (state.name !== "established") closeGracefully(engine, sa, { operations: "move" });
       return;
     }

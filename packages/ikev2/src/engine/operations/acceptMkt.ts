@@ -79,6 +79,12 @@ export function commitMkt(engine: EngineContext, sa: IkeSa, secured: Secured, he
   release(engine, sa, secured, held, held.payloads);
 }
 
+/** Nobody said in time that the MKT is stored: the peer hears of it no more, so whoever keeps it need not wait for it. */
+export function giveUpMkt(engine: EngineContext, sa: IkeSa, secured: Secured, held: HeldResponse): void {
+  engine.emit({ kind: "mktsDeleted", peer: secured.peer.name, recvIds: [held.mkt.recvId] });
+  abortMkt(engine, sa, secured, held, NotifyType.TEMPORARY_FAILURE);
+}
+
 /** The MKT could not be stored: the peer is told so, and none of it stays. */
 export function abortMkt(
   engine: EngineContext,

@@ -14,7 +14,7 @@ import type { IkeSa } from "../ikeSa.ts";
 import type { ExchangeFailure } from "../machine.ts";
 import { errorNotifyOf, notifyOf, payloadOf } from "../payloads.ts";
 import type { Peer } from "../peers.ts";
-import { closeGracefully, discardIkeSa } from "../removal.ts";
+import { discardIkeSa } from "../removal.ts";
 import { enqueue } from "../requests.ts";
 import type { AuthSent, Handshake, JudgingResponder } from "../states.ts";
 import { judgePeer, proveIdentity } from "./authentication.ts";
@@ -40,18 +40,14 @@ export function sendAuthRequest(
   }
   sa.state = { name: "authSent", handshake, mkt };
   const auth = proveIdentity(engine, handshake, config, true);
-  if (auth === undefined) {
-    const detail = "the peer knows no signature algorithm of our key";
-    failAttempt(engine, sa, { reason: "authenticationFailed", detail });
+  if (auth.kind === "mute") {
+    failAttempt(engine, sa, { reason: "authenticationFailed", detail: auth.detail });
     return;
   }
   // RFC 6023 section 3: MUST NOT be sent unless the responder said that it understands
   if (mkt === undefined && !isChildlessPossible) {
     const detail = "the peer does not take an IKE SA without an MKT (RFC 6023)";
-    const failure: ExchangeFailure = { reason: "childlessNotSupported", detail };
-    failAttempt(engine, sa, failure);
-    // It was to be a reauthentication, then: the next MKT will bring a new IKE SA.
-    for (const old of peer.establishedIkeSas()) closeGracefully(engine, old, { failure, operations: "move" });
+    failAttempt(engine, sa, { reason: "childlessNotSupported", detail });
     return;
   }
   sendProtectedRequest(engine, sa, ExchangeType.IKE_AUTH, [

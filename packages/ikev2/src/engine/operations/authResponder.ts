@@ -118,8 +118,8 @@ function askForVerdict(engine: EngineContext, sa: IkeSa, judged: Authenticated, 
 function complete(engine: EngineContext, sa: IkeSa, authenticated: Authenticated): void {
   const { handshake, peer, request, payloads } = authenticated;
   const auth = proveIdentity(engine, handshake, peer.config, false);
-  if (auth === undefined) {
-    refuseInitiator(engine, sa, request, "the peer knows no signature algorithm of our key", peer);
+  if (auth.kind === "mute") {
+    refuseInitiator(engine, sa, request, auth.detail, peer);
     return;
   }
   const initialContact = notifyOf(payloads, NotifyType.INITIAL_CONTACT) !== undefined;

@@ -25,23 +25,34 @@ export type Verdict =
   | { readonly kind: "judge"; readonly fingerprint: string; readonly chain: readonly Uint8Array[] }
   | { readonly kind: "refused"; readonly detail: string };
 
-/** Our AUTH payload; undefined when our key has no algorithm that the peer announced (RFC 7427 section 4). */
+/** We cannot say who we are. */
+export interface Mute {
+  readonly kind: "mute";
+  readonly detail: string;
+}
+
+/** Our AUTH payload. A signing key that fails (an HSM that is gone) is no reason to fail anything but this IKE SA. */
 export function proveIdentity(
   engine: EngineContext,
   handshake: Handshake,
   config: IkePeer,
   isInitiator: boolean,
-): AuthPayload | undefined {
+): AuthPayload | Mute {
   const octets = octetsOf(engine, handshake, config.localIdentity, isInitiator);
-  const { localAuthentication } = config;
-  const fields = createAuth(
-    engine.crypto,
-    handshake.cipher.suite.prf,
-    localAuthentication,
-    octets,
-    handshake.peerHashes,
-  );
-  return fields === undefined ? undefined : { kind: "AUTH", ...fields };
+  const { prf } = handshake.cipher.suite;
+  try {
+    const fields = createAuth(engine.crypto, prf, config.localAuthentication, octets, handshake.peerHashes);
+    // RFC 7427 section 4: only with a hash that the peer announced
+    return fields === undefined
+      ? mute("the peer knows no signature algorithm of our key")
+      : { kind: "AUTH", ...fields };
+  } catch (error) {
+    return mute(`our signing key failed: ${error instanceof Error ? error.name : "no error object"}`);
+  }
+}
+
+function mute(detail: string): Mute {
+  return { kind: "mute", detail };
 }
 
 /**

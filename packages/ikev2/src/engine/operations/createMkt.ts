@@ -115,6 +115,7 @@ export class MktCreation implements PeerOperation {
     if (accepted === undefined || !accepted.ok || this.isOver) {
       // The peer has an MKT that we do not take, or that nobody waits for any more: it must not keep it.
       enqueue(engine, sa, Inform.deletion(this.peer, this.#wanted.sendId));
+      if (accepted?.ok === true) accepted.value.sharedSecret?.erase();
       const detail = accepted?.ok === false ? accepted.error : "nothing was asked for";
       this.failed(engine, { reason: "invalidResponse", detail });
       return;

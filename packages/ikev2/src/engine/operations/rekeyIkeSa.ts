@@ -115,7 +115,7 @@ export function receiveIkeSaRekey(
   request: ReceivedRequest,
   payloads: readonly Payload[],
 ): void {
-  const conflict = conflictWith(sa, secured);
+  const conflict = conflictWith(engine, sa, secured);
   if (conflict !== undefined) {
     engine.log({ name: "rekeyRefused", level: "info", peer: secured.peer.name, detail: conflict });
     sendProtectedResponse(engine, sa, request, [encodePlainNotify(NotifyType.TEMPORARY_FAILURE)]);
@@ -162,8 +162,9 @@ export function receiveIkeSaRekey(
 }
 
 /** RFC 7296 section 2.25: what cannot go together with a rekey of the IKE SA. */
-function conflictWith(sa: IkeSa, secured: Secured): string | undefined {
-  if (sa.state.name !== "established") return "the IKE SA is already replaced";
+function conflictWith(engine: EngineContext, sa: IkeSa, secured: Secured): string | undefined {
+  if (sa.state.name !== "established" || secured.rekeyedByPeer !== undefined) return "the IKE SA is already replaced";
+  if (secured.peer.ikeSas.length >= engine.settings.ikeSasPerPeer) return "there are too many IKE SAs with this peer";
   if (secured.held !== undefined || sa.outstanding?.operation?.name === "createMkt") return "an MKT is being made";
   const deleted = sa.outstanding?.operation?.deletedSendIds ?? [];
   return deleted.length > 0 ? "an MKT is being deleted" : undefined;
@@ -270,6 +271,7 @@ function discardLoser(engine: EngineContext, loser: IkeSa, successor: IkeSa): vo
   const { secured } = loser;
   if (secured === undefined) return;
   loser.state = { name: "replaced", secured, successor };
+  secured.peer.ikeSas.push(loser);
   if (loser.isInitiator) closeGracefully(engine, loser, { operations: "move" });
   else expireReplaced(engine, loser);
 }

@@ -43,10 +43,15 @@ export function isVendorKarp(engine: EngineContext, payloads: readonly Payload[]
   return payloadsOf(payloads, "V").some((vendor) => equalBytes(vendor.data, engine.vendorId));
 }
 
-/** The hash algorithms of the peer's SIGNATURE_HASH_ALGORITHMS; undefined when it sent none (RFC 7427 section 4). */
+/**
+ * The hash algorithms of the peer's SIGNATURE_HASH_ALGORITHMS that we know (a half-open IKE SA does not remember what
+ * anybody made up); undefined when it sent none (RFC 7427 section 4).
+ */
 export function peerHashesOf(payloads: readonly Payload[]): readonly number[] | undefined {
   const notify = notifyOf(payloads, NotifyType.SIGNATURE_HASH_ALGORITHMS);
-  return notify === undefined ? undefined : decodeSignatureHashAlgorithms(notify);
+  if (notify === undefined) return undefined;
+  const said = decodeSignatureHashAlgorithms(notify);
+  return supportedSignatureHashes.filter((hash) => said.includes(hash));
 }
 
 /** TCP-AO does not survive a NAT (RFC 5925 section 9.2), so one on the path is worth a line in the log. */

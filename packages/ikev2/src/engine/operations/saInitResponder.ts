@@ -1,5 +1,4 @@
 /** The IKE_SA_INIT exchange, RFC 7296 sections 1.2 and 2.6: the responder's half. */
-import { equalBytes } from "../../bytes/bytes.ts";
 import { PeerMisbehaved } from "../../bytes/errors.ts";
 import { checkPayloads } from "../../codec/checkPayloads.ts";
 import { encodeMessage } from "../../codec/codec.ts";
@@ -63,16 +62,19 @@ export function receiveSaInitRequest(
 function answerAgain(engine: EngineContext, sa: IkeSa, request: SaInitRequest): void {
   engine.counters.repeatedRequests++;
   const { answered } = sa;
-  if (sa.state.name !== "halfOpen" || answered?.response === undefined || !equalBytes(answered.mark, request.ni))
-    return;
+  if (sa.state.name !== "halfOpen" || answered?.response === undefined) return;
   engine.send(request.local, request.remote, answered.response);
 }
 
 /** RFC 7296 section 2.6: from a number of half-open IKE SAs on, who cannot receive at its address gets no state. */
 function admits(engine: EngineContext, request: SaInitRequest, message: Message): boolean {
   const { settings, now, ikeSas } = engine;
-  if (ikeSas.halfOpen >= settings.cookieThreshold) {
-    const subject = { ni: request.ni, address: request.remote.address, spiI: request.initiatorSpi };
+  const { address } = request.remote;
+  if (
+    ikeSas.halfOpen >= settings.cookieThreshold ||
+    ikeSas.halfOpenFrom(address) >= settings.cookieThresholdPerAddress
+  ) {
+    const subject = { ni: request.ni, address, spiI: request.initiatorSpi };
     const cookie = notifyOf(message.payloads, NotifyType.COOKIE);
     // A cookie that does not match is ignored, as if there were none
     if (cookie === undefined || !engine.cookies.accepts(decodeCookie(cookie), subject, now.monotonic)) {
@@ -81,7 +83,9 @@ function admits(engine: EngineContext, request: SaInitRequest, message: Message)
       return false;
     }
   }
-  if (ikeSas.halfOpen < settings.halfOpenLimit) return true;
+  // One address cannot take the places of all others, nor, without cookies, those of its own
+  const isFull = ikeSas.halfOpenFrom(address) >= settings.halfOpenLimitPerAddress;
+  if (ikeSas.halfOpen < settings.halfOpenLimit && !isFull) return true;
   engine.counters.halfOpenLimit++;
   return false;
 }
@@ -173,11 +177,14 @@ function parse(received: ReceivedRequest, message: Message): SaInitRequest {
   return { ...received, initiatorSpi, proposals: sa.proposals, ke, ni: new Uint8Array(nonce.data) };
 }
 
-/** RFC 7296 section 2.21.4: a limit for errors that answer unprotected messages. */
+/** RFC 7296 section 2.21.4: a limit for errors that answer unprotected messages, and for the lines about them. */
 function refuseWithError(engine: EngineContext, request: SaInitRequest, notify: NotifyPayload, detail: string): void {
+  if (!engine.unprotectedErrors.take(engine.now.monotonic)) {
+    engine.counters.suppressedErrors++;
+    return;
+  }
   engine.log({ name: "saInitRefused", level: "info", remote: request.remote, detail });
-  if (engine.unprotectedErrors.take(engine.now.monotonic)) refuse(engine, request, notify);
-  else engine.counters.suppressedErrors++;
+  refuse(engine, request, notify);
 }
 
 /** RFC 7296 section 2.6: without an IKE SA the responder's SPI is zero in the response too. */
