@@ -54,7 +54,8 @@ export function restoreMkt(
   mkt.storedGeneration = row.generation;
   // What was said and heard just before the crash may not be on disk: all is said again, which asks the peer to do so too.
   mkt.tellsAgain = row.state !== "removed" && row.createdBy === "ike";
-  if (row.toldState !== 0) mkt.toldAt = now.monotonic;
+  // What was said and not yet answered when the process ended may have arrived.
+  if (row.toldState !== 0 || row.history.installed !== undefined) mkt.toldAt = now.monotonic;
   return mkt;
 }
 

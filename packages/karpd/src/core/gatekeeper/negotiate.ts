@@ -99,7 +99,7 @@ function heldBackBecause(turn: Turn, association: Association, reason: string): 
   if (liveMkts(association).length >= MOST_LIVE_MKTS)
     return `${MOST_LIVE_MKTS} keys are alive: the older ones have to be removed first`;
   if (currentMkt(association) === undefined) return undefined;
-  if (candidates(association).some((mkt) => isUncertain(association, mkt) && !isInUse(turn, association, mkt))) {
+  if (candidates(association).some((mkt) => isUncertain(turn, association, mkt) && !isInUse(turn, association, mkt))) {
     return "the driver has not shown whether the last new key is in use";
   }
   if (association.frozenUntil !== undefined) {
@@ -147,7 +147,7 @@ function dropStuck(turn: Turn, association: Association): void {
 
 /** A preferred key of which it is not known that nobody uses it: the driver cannot say, or has not said. */
 function mayBeInUse(turn: Turn, association: Association, mkt: Mkt): boolean {
-  return isInUse(turn, association, mkt) || isUncertain(association, mkt);
+  return isInUse(turn, association, mkt) || isUncertain(turn, association, mkt);
 }
 
 function isInUse(turn: Turn, association: Association, mkt: Mkt): boolean {
@@ -155,9 +155,12 @@ function isInUse(turn: Turn, association: Association, mkt: Mkt): boolean {
   return mkt.situation.name === "preferred" && !turn.facts(association).observes;
 }
 
-function isUncertain({ watch }: Association, { situation }: Mkt): boolean {
+function isUncertain(turn: Turn, { watch, session }: Association, { situation }: Mkt): boolean {
   if (situation.name !== "preferred") return false;
-  return situation.confirmedAt === undefined || watch.last === undefined || watch.last.at < situation.confirmedAt;
+  if (situation.confirmedAt === undefined || watch.last === undefined) return true;
+  const triedUntil = later(situation.confirmedAt, session.rollover.preferTimeoutSeconds);
+  if (turn.now.monotonic < triedUntil) turn.wake(triedUntil);
+  return turn.now.monotonic < triedUntil || watch.last.at < situation.confirmedAt;
 }
 
 /** The peer has to hear of what we gave up before it is asked for the same thing again. */

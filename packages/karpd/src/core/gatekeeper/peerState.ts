@@ -59,7 +59,8 @@ function withoutPeerDeletion(row: KeyTableRow): KeyTableRow {
 /** Given up here, and in use there: what the peer uses counts. */
 function revive(turn: Turn, association: Association, mkt: Mkt): void {
   const { situation } = mkt;
-  if (situation.name !== "retiring" || situation.why !== "givenUp" || situation.isLeaving || !isAccepted(mkt)) return;
+  if (situation.name !== "retiring" || situation.why !== "givenUp" || situation.isLeaving) return;
+  if (mkt.acceptance.name !== "accepted" && mkt.acceptance.name !== "unknown") return;
   turn.enter(association, mkt, { name: "installed", since: turn.now.monotonic, barred: undefined });
   mkt.tellsAgain = true;
   mkt.row = withoutPeerDeletion(mkt.row);

@@ -92,14 +92,14 @@ function isCommittedTo(association: Association, successor: Mkt, old: Mkt): bool
 /** It was never current; but the peer may prefer it if it ever heard "ready". */
 function isGivenUp(association: Association, mkt: Mkt, situation: Retiring, facts: Facts): Permission {
   if (association.preferred === undefined && association.wasKeyed) return refuse("driver", "there is no other key");
-  if (!wasTold(mkt)) return granted;
+  if (!wasTold(mkt) && mkt.row.history.preferred === undefined) return granted;
   if (situation.unpreferredAt === undefined) return refuse("driver", "the driver may still prefer the key");
   const { drainSeconds } = association.session.rollover;
   const drainedAt = later(latest(situation.unpreferredAt, mkt.heardAt ?? situation.since), drainSeconds);
   if (facts.now.monotonic < drainedAt) {
     return refuse("clock", "segments on their way may still carry the key", drainedAt);
   }
-  return isLeftByPeer(mkt) ? granted : isGivenUpByPeer(association, mkt, situation, facts);
+  return !wasTold(mkt) || isLeftByPeer(mkt) ? granted : isGivenUpByPeer(association, mkt, situation, facts);
 }
 
 /** Without the peer's word. */
@@ -122,11 +122,12 @@ function wasTold(mkt: Mkt): boolean {
   return mkt.row.toldState !== KeyState.unknown || mkt.toldAt !== undefined;
 }
 
-/** It said itself that it does not or will not prefer the key. */
-function isLeftByPeer(mkt: Mkt): boolean {
-  const { peerState, peerDeletedAt } = mkt.row;
-  if (peerDeletedAt !== undefined || mkt.isUnknownToPeer) return true;
-  return peerState === KeyState.withdrawn || peerState === KeyState.failed || peerState === KeyState.observing;
+/**
+ * It said itself that it will not prefer the key again, or cannot. "Withdrawn" and "observing" promise nothing: they may
+ * be over before the peer hears of our D.
+ */
+function isLeftByPeer({ row, isUnknownToPeer }: Mkt): boolean {
+  return row.peerDeletedAt !== undefined || isUnknownToPeer || row.peerState === KeyState.failed;
 }
 
 /** Never a key that is observed as current_key or rnext_key, or that segments still come with (DESIGN section 6). */
