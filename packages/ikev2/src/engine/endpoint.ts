@@ -1,5 +1,6 @@
 import { assertNever } from "../bytes/assertNever.ts";
 import type { CryptoProvider } from "../crypto/provider.ts";
+import { checkCreateMkt, checkInform } from "./checkInput.ts";
 import { closeAll, configure } from "./configure.ts";
 import { EngineContext } from "./context.ts";
 import type { EngineCounters } from "./counters.ts";
@@ -32,7 +33,10 @@ export class IkeEndpoint implements Machine<IkeInput, IkeEffect> {
     this.#engine = new EngineContext(parts.crypto, parts.policy, { ...defaultSettings, ...parts.settings });
   }
 
-  /** Effects in order: events, logs and questions first, then what is sent. No datagram can make it throw. */
+  /**
+   * Effects in order: events, logs and questions first, then what is sent. No datagram can make it throw; a request of the
+   * caller's that could never be sent does (UsageError `badInput`), and changes nothing.
+   */
   handle(input: IkeInput, now: Now): readonly IkeEffect[] {
     const engine = this.#engine;
     engine.beginTurn(now);
@@ -120,6 +124,7 @@ export class IkeEndpoint implements Machine<IkeInput, IkeEffect> {
   }
 
   #createMkt(input: CreateMktRequest): void {
+    checkCreateMkt(input);
     const engine = this.#engine;
     const peer = engine.peers.find(input.peer);
     if (peer !== undefined) {
@@ -132,6 +137,7 @@ export class IkeEndpoint implements Machine<IkeInput, IkeEffect> {
   }
 
   #inform(input: InformRequest): void {
+    checkInform(input.items);
     const engine = this.#engine;
     const peer = engine.peers.find(input.peer);
     if (peer !== undefined) {
