@@ -1,0 +1,47 @@
+// One of our ends and charon, configured for each other.
+import type { TestContext } from "node:test";
+import type { Charon } from "./charon.ts";
+import { KarpEnd, type KarpOptions, PSK } from "./karpEnd.ts";
+import type { ViciSection } from "./vici.ts";
+
+export interface Pair {
+  readonly karp: KarpEnd;
+  readonly charon: Charon;
+  /** Name of charon's connection; its child is `esp`. */
+  readonly ike: string;
+}
+
+export interface PairOptions extends KarpOptions {
+  /** Words for charon's connection, over the usual ones. */
+  readonly connection?: ViciSection;
+  /** What charon takes for the secret; null: none is loaded. */
+  readonly charonPsk?: string | null;
+}
+
+/** PSK, and whatever suite our end proposes, unless told otherwise. */
+export async function makePair(t: TestContext, charon: Charon, options: PairOptions = {}): Promise<Pair> {
+  const karp = await KarpEnd.open(t, charon, options);
+  const { charonPsk = PSK } = options;
+  if (charonPsk !== null) {
+    await charon.command("load-shared", { id: karp.identity, type: "IKE", data: charonPsk, owners: [karp.identity] });
+  }
+  const ike = await charon.connection({
+    version: "2",
+    local_addrs: [charon.address],
+    remote_addrs: [karp.address],
+    proposals: ["aes128gcm16-prfsha256-x25519"],
+    childless: "allow",
+    local: { auth: "psk", id: "charon.example" },
+    remote: { auth: "psk", id: karp.identity },
+    children: { esp: { esp_proposals: ["aes128gcm16"], mode: "transport", dpd_action: "none" } },
+    ...options.connection,
+  });
+  return { karp, charon, ike };
+}
+
+/** Makes the IKE SA by the end named; both ends have it. */
+export async function connect(pair: Pair, by: "karp" | "charon"): Promise<void> {
+  if (by === "karp") pair.karp.inform();
+  else await pair.charon.initiate(pair.ike);
+  await Promise.all([pair.karp.established(), pair.charon.established(pair.ike)]);
+}
