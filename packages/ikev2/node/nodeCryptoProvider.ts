@@ -8,7 +8,6 @@ import {
   createSecretKey,
   type DecipherGCM,
   hash,
-  randomBytes,
   X509Certificate,
 } from "node:crypto";
 import { concat } from "../src/bytes/bytes.ts";
@@ -16,6 +15,7 @@ import type { AeadName, CryptoProvider, HashName, KeyExchange, SignatureAlgorith
 import { nodeKeyExchange } from "./nodeKeyExchange.ts";
 import { plain } from "./plain.ts";
 import { PublicKeyCache, signatureAlgorithmsOf, verifySignature } from "./publicKeys.ts";
+import { RandomPool } from "./randomPool.ts";
 
 const tagLength = 16;
 
@@ -25,9 +25,10 @@ const tagLength = 16;
  */
 export class NodeCryptoProvider implements CryptoProvider {
   readonly #publicKeys = new PublicKeyCache();
+  readonly #random = new RandomPool();
 
   random(length: number): Uint8Array {
-    return plain(randomBytes(length));
+    return this.#random.take(length);
   }
 
   digest(name: HashName, ...data: readonly Uint8Array[]): Uint8Array {

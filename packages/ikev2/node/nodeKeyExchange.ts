@@ -18,6 +18,7 @@ import {
   generateKeyPairSync,
   getDiffieHellman,
   type KeyObject,
+  type KeyPairKeyObjectResult,
 } from "node:crypto";
 import { compareBytes, concat } from "../src/bytes/bytes.ts";
 import { Secret } from "../src/bytes/secret.ts";
@@ -46,11 +47,11 @@ export function nodeKeyExchange(method: number, privateKey?: Uint8Array): KeyExc
 
 /** RFC 8031. */
 function curve25519(privateValue: Uint8Array | undefined): KeyExchange {
-  const privateKey =
+  const { privateKey, publicKey } =
     privateValue === undefined
-      ? generateKeyPairSync("x25519").privateKey
-      : createPrivateKey({ key: Buffer.from(privateValue), format: "raw-private", asymmetricKeyType: "x25519" });
-  const publicValue = plain(createPublicKey(privateKey).export({ format: "raw-public" }));
+      ? generateKeyPairSync("x25519")
+      : pairOf({ key: Buffer.from(privateValue), format: "raw-private", asymmetricKeyType: "x25519" });
+  const publicValue = plain(publicKey.export({ format: "raw-public" }));
   return {
     publicValue,
     agree: (peer) => {
@@ -73,11 +74,11 @@ const x25519Prefix = Buffer.from("302a300506032b656e032100", "hex");
 /** RFC 5903: public values are x | y, the shared secret is x. Points off the curve are refused while importing. */
 function ecp(namedCurve: string, fieldLength: number, privateValue: Uint8Array | undefined): KeyExchange {
   const asymmetricKeyType = "ec";
-  const privateKey =
+  const { privateKey, publicKey } =
     privateValue === undefined
-      ? generateKeyPairSync("ec", { namedCurve }).privateKey
-      : createPrivateKey({ key: Buffer.from(privateValue), format: "raw-private", asymmetricKeyType, namedCurve });
-  const point = plain(createPublicKey(privateKey).export({ format: "raw-public" }));
+      ? generateKeyPairSync("ec", { namedCurve })
+      : pairOf({ key: Buffer.from(privateValue), format: "raw-private", asymmetricKeyType, namedCurve });
+  const point = plain(publicKey.export({ format: "raw-public" }));
   return {
     publicValue: point.slice(1),
     agree: (peer) => {
@@ -90,6 +91,11 @@ function ecp(namedCurve: string, fieldLength: number, privateValue: Uint8Array |
       return secret === undefined ? undefined : new Secret(secret);
     },
   };
+}
+
+function pairOf(input: Parameters<typeof createPrivateKey>[0]): KeyPairKeyObjectResult {
+  const privateKey = createPrivateKey(input);
+  return { privateKey, publicKey: createPublicKey(privateKey) };
 }
 
 function agree(privateKey: KeyObject, importPeer: () => KeyObject): Uint8Array | undefined {

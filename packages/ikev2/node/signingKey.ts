@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey, type KeyObject, sign } from "node:cr
 import { UsageError } from "../src/bytes/errors.ts";
 import type { SigningKey } from "../src/crypto/provider.ts";
 import { plain } from "./plain.ts";
-import { hashNameOf, paddingOf, signatureAlgorithmsOf } from "./publicKeys.ts";
+import { hashNameOf, keyInput, signatureAlgorithmsOf } from "./publicKeys.ts";
 
 /**
  * A private key from PEM (PKCS#8, or the older EC and RSA forms) or from PKCS#8 in DER: Ed25519, ECDSA on P-256, P-384 or
@@ -18,7 +18,7 @@ export function loadSigningKey(encoded: string | Uint8Array): SigningKey {
   return {
     publicKey: plain(createPublicKey(key).export({ format: "der", type: "spki" })),
     algorithms,
-    sign: (algorithm, data) => plain(sign(hashNameOf(algorithm), data, { key, ...paddingOf(algorithm) })),
+    sign: (algorithm, data) => plain(sign(hashNameOf(algorithm), data, keyInput(key, algorithm))),
   };
 }
 

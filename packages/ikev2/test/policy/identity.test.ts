@@ -109,3 +109,23 @@ test("property: key ids read back from their text", () => {
     }),
   );
 });
+
+test("identities are equal exactly when their keys for maps are", () => {
+  const octets = fc.array(fc.constantFrom(0x40, 0x41, 0x61, 0x5a, 0x7a, 0x5b, 0x00), { maxLength: 5 });
+  const any = fc.record({
+    idType: fc.constantFrom(1, 2, 3, 11),
+    data: octets.map((list) => Uint8Array.from(list)),
+  });
+  const pair = fc.tuple(any, any, fc.boolean(), fc.nat(4)).map(([a, b, isNear, at]) => {
+    // The case of one octet changed, or anything
+    const near = a.data.map((octet, index) => (index === at ? octet ^ 0x20 : octet));
+    return [a, isNear ? { idType: a.idType, data: near } : b] as const;
+  });
+  fc.assert(
+    fc.property(pair, ([a, b]) => {
+      assert.equal(equalIdentities(a, b), identityKey(a) === identityKey(b));
+      assert.equal(equalIdentities(b, a), equalIdentities(a, b));
+    }),
+    { numRuns: 2000 },
+  );
+});
