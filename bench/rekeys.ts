@@ -7,7 +7,7 @@ import { bareKeyExchange } from "./pairs.ts";
 import { TwoEnds } from "./twoEnds.ts";
 
 const associations = 100;
-const rekeysEach = 5;
+const rekeysEach = 20;
 
 export const rekeys: Benchmark = {
   title: "MKT rekey",
