@@ -80,6 +80,7 @@ export function newSecured(
     rekeyedByPeer: undefined,
     lifetime: {
       rekeyAt: jittered(engine, now, peer.config.rekeyAfterSeconds),
+      rekeyFailures: 0,
       reauthenticateAt,
       reauthenticationTries: 0,
       lastHeardAt: now,
@@ -132,12 +133,18 @@ function replaceEarlier(engine: EngineContext, sa: IkeSa, peer: Peer): void {
   }
 }
 
-/** A peer that makes one IKE SA after the other, and deletes none, does not fill our memory. */
+/**
+ * A peer that makes one IKE SA after the other, and deletes none, does not fill our memory. The oldest get a Delete (RFC
+ * 7296 section 2.4); those whose Delete the peer does not answer before the next IKE SA comes go without.
+ */
 function pushOut(engine: EngineContext, sa: IkeSa, peer: Peer): void {
   const surplus = peer.ikeSas.length - engine.settings.ikeSasPerPeer;
+  if (surplus <= 0) return;
+  const ending = { failure: REPLACED, operations: "move" } as const;
   const others = peer.ikeSas.filter((other) => other !== sa && other !== peer.attempt);
-  for (const other of others.slice(0, Math.max(0, surplus))) {
-    removeIkeSa(engine, other, { failure: REPLACED, operations: "move" });
+  for (const other of others.slice(0, surplus)) {
+    if (other.state.name === "closing") removeIkeSa(engine, other, ending);
+    else closeGracefully(engine, other, ending);
   }
 }
 

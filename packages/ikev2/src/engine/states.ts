@@ -56,6 +56,8 @@ export interface Secured {
 /** When the IKE SA has to be renewed, asked for life, released; moved on by the exchanges. */
 export interface Lifetime {
   rekeyAt: Instant;
+  /** How often the peer answered a rekey with TEMPORARY_FAILURE. */
+  rekeyFailures: number;
   reauthenticateAt: Instant;
   /** How often that was begun. */
   reauthenticationTries: number;

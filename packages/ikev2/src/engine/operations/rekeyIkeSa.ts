@@ -91,11 +91,27 @@ export class IkeSaRekey implements Operation {
       enqueue(engine, sa, this);
       return;
     }
-    const isTemporary = error?.notifyType === NotifyType.TEMPORARY_FAILURE;
-    const { temporaryFailure } = engine.settings;
-    if (isTemporary) secured.lifetime.rekeyAt = engine.after(temporaryFailure.delaySeconds);
+    if (error?.notifyType === NotifyType.TEMPORARY_FAILURE) {
+      this.#refusedForNow(engine, sa, secured, detail);
+      return;
+    }
     // RFC 7296 section 2.8: when rekeying fails, the IKE SA has to be closed, and a new one may be started
-    else secured.lifetime.reauthenticateAt = engine.now.monotonic;
+    secured.lifetime.reauthenticateAt = engine.now.monotonic;
+    scheduleRenewal(engine, sa);
+  }
+
+  /** RFC 7296 section 2.25: after several tries over several minutes the two ends are out of step. */
+  #refusedForNow(engine: EngineContext, sa: IkeSa, secured: Secured, detail: string): void {
+    const { lifetime } = secured;
+    const { delaySeconds, tries } = engine.settings.temporaryFailure;
+    lifetime.rekeyFailures++;
+    if (lifetime.rekeyFailures > tries) {
+      const { TEMPORARY_FAILURE } = NotifyType;
+      const failure = { reason: "refusedByPeer", notifyType: TEMPORARY_FAILURE, detail } as const;
+      closeGracefully(engine, sa, { failure, operations: "move" });
+      return;
+    }
+    lifetime.rekeyAt = engine.after(delaySeconds);
     scheduleRenewal(engine, sa);
   }
 
