@@ -10,6 +10,12 @@ export class ControlError extends Error {
   }
 }
 
+interface Call {
+  readonly body?: unknown;
+  readonly signal?: AbortSignal | undefined;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
 /** Calls the control interface of the daemon behind `socketPath`. */
 export class ControlClient {
   readonly #socketPath: string;
@@ -26,9 +32,16 @@ export class ControlClient {
     return await this.#call("POST", path, body);
   }
 
-  /** Lines of the event stream as parsed JSON, until `signal` aborts or the daemon goes. */
-  async *events(signal?: AbortSignal): AsyncGenerator<Record<string, unknown>> {
-    const response = await this.#open("GET", "/v1/events/stream", undefined, signal);
+  /**
+   * Lines of the event stream as parsed JSON, until `signal` aborts or the daemon goes. With `fromTheStart` those that
+   * the daemon remembers come first.
+   */
+  async *events(
+    signal?: AbortSignal,
+    { fromTheStart = false }: { readonly fromTheStart?: boolean } = {},
+  ): AsyncGenerator<Record<string, unknown>> {
+    const headers = fromTheStart ? { "last-event-id": "0" } : {};
+    const response = await this.#open("GET", "/v1/events/stream", { signal, headers });
     let buffered = "";
     for await (const chunk of response) {
       buffered += String(chunk);
@@ -42,7 +55,7 @@ export class ControlClient {
   }
 
   async #call(method: string, path: string, body?: unknown): Promise<unknown> {
-    const response = await this.#open(method, path, body);
+    const response = await this.#open(method, path, { body });
     let text = "";
     for await (const chunk of response) text += String(chunk);
     const answer: unknown = JSON.parse(text);
@@ -51,7 +64,7 @@ export class ControlClient {
     throw new ControlError(code ?? "failed", sentence ?? `the daemon answered ${response.statusCode}`);
   }
 
-  #open(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<IncomingMessage> {
+  #open(method: string, path: string, { body, signal, headers = {} }: Call): Promise<IncomingMessage> {
     const payload = body === undefined ? undefined : JSON.stringify(body);
     return new Promise((resolve, reject) => {
       const outgoing = request(
@@ -61,8 +74,8 @@ export class ControlClient {
           path,
           headers:
             payload === undefined
-              ? {}
-              : { "content-type": "application/json", "content-length": Buffer.byteLength(payload) },
+              ? headers
+              : { ...headers, "content-type": "application/json", "content-length": Buffer.byteLength(payload) },
           ...(signal === undefined ? {} : { signal }),
         },
         (response) => resolve(response.setEncoding("utf8")),

@@ -9,7 +9,7 @@ export async function demo(options: {
   readonly seconds: number;
 }): Promise<{ readonly text: string; readonly ok: boolean }> {
   const interrupted = new AbortController();
-  process.once("SIGINT", () => interrupted.abort());
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => interrupted.abort());
   const entry = process.argv[1] ?? fileURLToPath(import.meta.url);
   const { ok, why, summary } = await runDemo({
     seconds: options.seconds,

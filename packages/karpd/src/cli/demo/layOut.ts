@@ -1,4 +1,4 @@
-import { createSocket } from "node:dgram";
+import { createSocket, type Socket } from "node:dgram";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { makeDemoCertificates } from "./certificates.ts";
@@ -17,9 +17,7 @@ const ADDRESSES = ["127.0.0.1", "127.0.0.2"] as const;
 export async function layOut(folder: string): Promise<readonly DemoRouter[]> {
   const names = ["r1.demo.example", "r2.demo.example"] as const;
   const certificates = makeDemoCertificates(names, Date.now());
-  const ports = await Promise.all(
-    ADDRESSES.map(async (address) => ({ ike: await freePort(address), segments: await freePort(address) })),
-  );
+  const ports = await Promise.all(ADDRESSES.map(freePorts));
   return await Promise.all(
     names.map(async (name, self) => {
       const other = 1 - self;
@@ -84,14 +82,18 @@ rollover: { every: 4s, drain: 1s, keep-old: 1s, quarantine: 10s }
 `;
 }
 
-/** A UDP port that is free at this moment. */
-async function freePort(address: string): Promise<number> {
-  const socket = createSocket("udp4");
-  return await new Promise((resolve, reject) => {
+/** Two UDP ports that are free at this moment; held together, so that they are two. */
+async function freePorts(address: string): Promise<Ports> {
+  const sockets = [createSocket("udp4"), createSocket("udp4")];
+  const ports = await Promise.all(sockets.map((socket) => boundPort(socket, address)));
+  for (const socket of sockets) socket.close();
+  const [ike = 0, segments = 0] = ports;
+  return { ike, segments };
+}
+
+function boundPort(socket: Socket, address: string): Promise<number> {
+  return new Promise((resolve, reject) => {
     socket.once("error", reject);
-    socket.bind(0, address, () => {
-      const { port } = socket.address();
-      socket.close(() => resolve(port));
-    });
+    socket.bind(0, address, () => resolve(socket.address().port));
   });
 }

@@ -1,17 +1,18 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { ControlClient } from "../../control/client.ts";
-import type { KeyView, RolloverView } from "../../core/views.ts";
-import { type DemoRouter, layOut } from "./layOut.ts";
+import { layOut } from "./layOut.ts";
+import {
+  LOOK_EVERY_MILLISECONDS,
+  type RouterState,
+  RunningRouter,
+  type RunningRouterOptions,
+} from "./runningRouter.ts";
 import type { DemoView } from "./views.ts";
 
-export interface DemoParts {
+export interface DemoParts extends RunningRouterOptions {
   readonly seconds: number;
-  /** Arguments of this node for `karp run` of one router; tests put a faulty daemon here. */
-  readonly daemonArguments: (router: DemoRouter) => readonly string[];
   readonly view: DemoView;
   /** True where this kernel has TCP-AO. */
   readonly kernelTcpAo: boolean;
@@ -30,17 +31,7 @@ export interface DemoSummary {
   readonly kernelTcpAo: boolean;
 }
 
-/** What one look at a daemon shows. `fingerprints` are those of the keys that are current. */
-export interface RouterState {
-  readonly name: string;
-  readonly keys: readonly KeyView[];
-  readonly rollover?: RolloverView;
-  readonly statistics: Readonly<Record<string, number>>;
-}
-
-const SESSION = "demo";
-const LOOK_EVERY_MILLISECONDS = 250;
-const START_LIMIT_MILLISECONDS = 15_000;
+const SETTLE_LIMIT_MILLISECONDS = 4000;
 
 /**
  * Two daemons, each a process with its own configuration, store and sockets, key one session and roll it. This process
@@ -54,14 +45,14 @@ export async function runDemo(
   const routers = (await layOut(folder)).map((router) => new RunningRouter(router, parts));
   try {
     for (const router of routers) router.start();
-    await Promise.all(routers.map((router) => router.ready(parts.signal)));
+    const areReady = await Promise.all(routers.map((router) => router.ready(parts.signal)));
+    if (areReady.includes(false)) return judge([], parts);
     parts.onStarted?.(routers);
     parts.view.started(
       routers.map(({ router }) => router),
       parts.kernelTcpAo,
     );
-    const states = await watch(routers, parts);
-    return judge(states, parts.kernelTcpAo);
+    return judge(await watch(routers, parts), parts);
   } finally {
     await Promise.all(routers.map((router) => router.stop()));
     await rm(folder, { recursive: true, force: true });
@@ -92,7 +83,7 @@ async function settled(
   first: readonly RouterState[],
 ): Promise<readonly RouterState[]> {
   let states = first;
-  const end = performance.now() + 4000;
+  const end = performance.now() + SETTLE_LIMIT_MILLISECONDS;
   while (performance.now() < end && !equalKeys(states)) {
     await delay(LOOK_EVERY_MILLISECONDS);
     states = await Promise.all(routers.map((router) => router.look()));
@@ -102,25 +93,31 @@ async function settled(
 
 function judge(
   states: readonly RouterState[],
-  kernelTcpAo: boolean,
+  { kernelTcpAo, signal }: DemoParts,
 ): { ok: boolean; why: string; summary: DemoSummary } {
   const sum = (name: string): number => states.reduce((total, state) => total + (state.statistics[name] ?? 0), 0);
   const summary: DemoSummary = {
     event: "summary",
-    rollovers: Math.min(...states.map((state) => state.rollover?.completed ?? 0)),
+    rollovers: states.length === 0 ? 0 : Math.min(...states.map(({ rollovers }) => rollovers)),
     segmentsVerified: sum("segmentsVerified"),
     segmentsRejected: sum("segmentsRejected"),
     gaps: sum("gaps"),
     kernelTcpAo,
   };
   const faults = [
-    summary.rollovers < 2 && `only ${summary.rollovers} rollovers at both ends (2 are needed)`,
+    ...states.map(({ name, lastWords }) => lastWords !== undefined && `daemon ${name} has ended: ${lastWords}`),
+    summary.rollovers < 2 && `only ${countOf(summary.rollovers, "rollover")} at both ends (2 are needed)`,
     !equalKeys(states) && "the two ends do not use the same key",
-    summary.segmentsVerified === 0 && "no segment was verified",
-    summary.segmentsRejected > 0 && `${summary.segmentsRejected} segments were rejected`,
-    summary.gaps > 0 && `${summary.gaps} gaps in the stream of segments`,
+    states.some(({ statistics }) => (statistics["segmentsVerified"] ?? 0) === 0) && "one end verified no segment",
+    summary.segmentsRejected > 0 && `${countOf(summary.segmentsRejected, "segment")} rejected`,
+    summary.gaps > 0 && `${countOf(summary.gaps, "gap")} in the stream of segments`,
   ].filter((fault) => fault !== false);
-  return { ok: faults.length === 0, why: faults.join("; "), summary };
+  const early = signal.aborted ? "ended early: " : "";
+  return { ok: faults.length === 0, why: `${early}${faults.join("; ")}`, summary };
+}
+
+function countOf(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 function equalKeys(states: readonly RouterState[]): boolean {
@@ -130,104 +127,4 @@ function equalKeys(states: readonly RouterState[]): boolean {
 
 function currentFingerprint(state: RouterState): string | undefined {
   return state.keys.find((key) => key.state === "current")?.fingerprint;
-}
-
-/** One daemon of the demo, as a process. */
-export class RunningRouter {
-  readonly router: DemoRouter;
-  readonly #parts: DemoParts;
-  readonly #client: ControlClient;
-  #child: ChildProcess | undefined;
-  #errors = "";
-  #last: RouterState;
-  #stopping = false;
-
-  constructor(router: DemoRouter, parts: DemoParts) {
-    this.router = router;
-    this.#parts = parts;
-    this.#client = new ControlClient(router.socket);
-    this.#last = { name: router.name, keys: [], statistics: {} };
-  }
-
-  get pid(): number | undefined {
-    return this.#child?.pid;
-  }
-
-  start(): void {
-    const child = spawn(process.execPath, [...this.#parts.daemonArguments(this.router)], {
-      stdio: ["ignore", "ignore", "pipe"],
-    });
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      this.#errors = `${this.#errors}${text}`.slice(-4000);
-    });
-    this.#child = child;
-  }
-
-  /** For tests: ends the process at once, and starts it again. */
-  async killAndRestart(): Promise<void> {
-    const child = this.#child;
-    if (child === undefined) return;
-    const gone = new Promise((resolve) => child.once("exit", resolve));
-    child.kill("SIGKILL");
-    await gone;
-    this.start();
-  }
-
-  async ready(signal: AbortSignal): Promise<void> {
-    const end = performance.now() + START_LIMIT_MILLISECONDS;
-    for (;;) {
-      try {
-        await this.#client.get("/v1/status");
-        return;
-      } catch (error) {
-        const ended = this.#child?.exitCode !== null;
-        if (ended || signal.aborted || performance.now() > end)
-          throw new Error(`daemon ${this.router.name} did not start: ${this.#errors || String(error)}`);
-      }
-      await delay(50);
-    }
-  }
-
-  /** A daemon that is being restarted answers nothing: then the last look counts. */
-  async look(): Promise<RouterState> {
-    try {
-      const [keys, rollovers, statistics] = await Promise.all([
-        this.#client.get("/v1/keys"),
-        this.#client.get("/v1/rollovers"),
-        this.#client.get("/v1/statistics"),
-      ]);
-      const rollover = (rollovers as readonly RolloverView[]).find(({ session }) => session === SESSION);
-      this.#last = {
-        name: this.router.name,
-        keys: keys as readonly KeyView[],
-        ...(rollover === undefined ? {} : { rollover }),
-        statistics: (statistics as Record<string, Record<string, number>>)[SESSION] ?? {},
-      };
-    } catch {
-      // Not there at this moment: `judge` sees the last state, and fails if nothing better comes.
-    }
-    return this.#last;
-  }
-
-  async follow(view: DemoView, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && !this.#stopping) {
-      try {
-        for await (const event of this.#client.events(signal)) view.event(this.router.name, event);
-      } catch {
-        // The stream ends with the daemon or with the demo.
-      }
-      if (!signal.aborted) await delay(LOOK_EVERY_MILLISECONDS);
-    }
-  }
-
-  async stop(): Promise<void> {
-    this.#stopping = true;
-    const child = this.#child;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const gone = new Promise((resolve) => child.once("exit", resolve));
-    child.kill("SIGTERM");
-    const forced = setTimeout(() => child.kill("SIGKILL"), 3000);
-    await gone;
-    clearTimeout(forced);
-  }
 }

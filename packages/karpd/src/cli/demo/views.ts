@@ -1,7 +1,7 @@
 import type { Writable } from "node:stream";
 import { table } from "../text.ts";
 import type { DemoRouter } from "./layOut.ts";
-import type { RouterState } from "./runDemo.ts";
+import type { RouterState } from "./runningRouter.ts";
 
 /** How the demo shows itself. */
 export interface DemoView {
@@ -23,13 +23,13 @@ export class JsonView implements DemoView {
   }
 
   states(states: readonly RouterState[]): void {
-    for (const { name, keys, rollover, statistics } of states) {
+    for (const { name, keys, rollover, rollovers, statistics } of states) {
       const shown = keys.map(({ state, sendId, recvId, fingerprint }) => ({ state, sendId, recvId, fingerprint }));
       this.#line({
         event: "state",
         router: name,
         step: rollover?.step,
-        rollovers: rollover?.completed,
+        rollovers,
         keys: shown,
         statistics,
       });
@@ -96,8 +96,8 @@ export class LiveView implements DemoView {
   }
 }
 
-function keyTable({ name, keys, rollover, statistics }: RouterState): string {
+function keyTable({ name, keys, rollover, rollovers, statistics }: RouterState): string {
   const counted = `${statistics["segmentsVerified"] ?? 0} verified, ${statistics["segmentsRejected"] ?? 0} rejected`;
   const rows = keys.map((key) => [key.state, String(key.sendId), String(key.recvId), key.fingerprint]);
-  return `${name}: ${rollover?.step ?? "starting"}, ${rollover?.completed ?? 0} rollovers, ${counted}\n${table(["STATE", "SEND", "RECV", "FINGERPRINT"], rows)}`;
+  return `${name}: ${rollover?.step ?? "starting"}, ${rollovers} rollovers, ${counted}\n${table(["STATE", "SEND", "RECV", "FINGERPRINT"], rows)}`;
 }
