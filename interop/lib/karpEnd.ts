@@ -20,7 +20,6 @@ import {
   parseAddress,
   parseIdentity,
   Secret,
-  type UdpAddress,
   utf8Encode,
 } from "@karp/ikev2";
 import { NodeCryptoProvider, Pump, UdpTransport } from "@karp/ikev2/node";
@@ -233,10 +232,6 @@ export function identityOf(text: string): Identity {
 
 export function psk(text = PSK): { readonly kind: "psk"; readonly secret: Secret } {
   return { kind: "psk", secret: new Secret(utf8Encode(text)) };
-}
-
-export function udp(address: string, port = 500): UdpAddress {
-  return { address, port };
 }
 
 function octetsOf(address: string): Uint8Array {

@@ -226,6 +226,24 @@ for (const [name, refuse, reason] of [
   });
 }
 
+for (const [name, refuse, reason] of [
+  ["INVALID_SYNTAX", NotifyType.INVALID_SYNTAX, "refusedByPeer"],
+  ["UNSUPPORTED_CRITICAL_PAYLOAD", NotifyType.UNSUPPORTED_CRITICAL_PAYLOAD, "refusedByPeer"],
+  ["AUTHENTICATION_FAILED", NotifyType.AUTHENTICATION_FAILED, "authenticationFailed"],
+] as const) {
+  test(`${name} beside a good AUTH in IKE_AUTH: no IKE SA, and no Delete (RFC 7296 section 2.21.2)`, () => {
+    const pair = refusing(new Pair(), refuse);
+    pair.createMkt("a", 1);
+    for (let count = 0; count < 3; count++) pair.step();
+    //                                <--  HDR, SK {IDr, AUTH, N(…)}
+    pair.step(`b: IKE_AUTH response {IDr, AUTH, N(${name})}`);
+    assert.equal(pair.a.last("mktFailed").failure.reason, reason);
+    assert.equal(pair.a.last("ikeSaFailed").failure.notifyType, refuse);
+    assert.deepEqual(pair.a.of("ikeSaEstablished"), []);
+    assert.deepEqual([pair.a.states, pair.wire], [[], []]);
+  });
+}
+
 test("KEYID_IN_USE says which SendIDs would not do either", () => {
   const taken = keyIdBitmapOf([2, 5]);
   const pair = refusing(Pair.established(), NotifyType.KEYID_IN_USE, taken);

@@ -12,7 +12,7 @@ import { establish } from "../establishment.ts";
 import { sendProtectedRequest } from "../exchange.ts";
 import type { IkeSa } from "../ikeSa.ts";
 import type { ExchangeFailure } from "../machine.ts";
-import { errorNotifyOf, notifyOf, payloadOf } from "../payloads.ts";
+import { errorNotifyOf, notifyOf, payloadOf, payloadsOf } from "../payloads.ts";
 import type { Peer } from "../peers.ts";
 import { discardIkeSa } from "../removal.ts";
 import { enqueue } from "../requests.ts";
@@ -70,12 +70,13 @@ export function receiveAuthResponse(
 ): void {
   const { peer } = sa;
   if (peer === undefined) return;
-  const error = errorNotifyOf(payloads);
-  if (payloadOf(payloads, "AUTH") === undefined) {
-    if (error === undefined) throw misbehaved("neither AUTH nor an error");
-    failAttempt(engine, sa, refusalOf(error));
+  const hasAuth = payloadOf(payloads, "AUTH") !== undefined;
+  const refusal = hasAuth ? fatalNotifyOf(payloads) : errorNotifyOf(payloads);
+  if (refusal !== undefined) {
+    failAttempt(engine, sa, refusalOf(refusal));
     return;
   }
+  if (!hasAuth) throw misbehaved("neither AUTH nor an error");
   const idr = payloadOf(payloads, "IDr");
   if (idr === undefined) throw misbehaved("IDr is missing");
   if (!equalIdentities(idr, peer.config.remoteIdentity) || engine.peers.isOwnIdentity(idr)) {
@@ -182,6 +183,13 @@ function takeMkt(peer: Peer): MktCreation | undefined {
   const index = peer.waiting.findIndex((operation) => operation instanceof MktCreation);
   const [operation] = index < 0 ? [] : peer.waiting.splice(index, 1);
   return operation instanceof MktCreation ? operation : undefined;
+}
+
+/** RFC 7296 section 2.21.2: the only errors with which no IKE SA comes up although the responder proved who it is. */
+function fatalNotifyOf(payloads: readonly Payload[]): NotifyPayload | undefined {
+  const { UNSUPPORTED_CRITICAL_PAYLOAD, INVALID_SYNTAX, AUTHENTICATION_FAILED } = NotifyType;
+  const fatal: readonly number[] = [UNSUPPORTED_CRITICAL_PAYLOAD, INVALID_SYNTAX, AUTHENTICATION_FAILED];
+  return payloadsOf(payloads, "N").find(({ notifyType }) => fatal.includes(notifyType));
 }
 
 /** To be treated with caution: we do not know yet who says so (RFC 7296 section 2.21.2). */
