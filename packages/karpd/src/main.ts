@@ -19,5 +19,5 @@ try {
 
 /** Errors that their own modules have worded for people. */
 function isNamed(error: unknown): boolean {
-  return error instanceof Error && ["StoreError", "ListenError"].includes(error.name);
+  return error instanceof Error && ["StoreError", "ListenError", "ControlSocketError"].includes(error.name);
 }

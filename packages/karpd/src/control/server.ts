@@ -1,10 +1,19 @@
 import { chmod, rm, stat } from "node:fs/promises";
 import { connect } from "node:net";
+import { dirname } from "node:path";
 import swagger from "@fastify/swagger";
 import Fastify, { type FastifyInstance } from "fastify";
 import type { ControlBackend } from "./backend.ts";
 import { commandRoutes } from "./commandRoutes.ts";
 import { viewRoutes } from "./viewRoutes.ts";
+
+/** Why the control socket cannot be opened, as a sentence that says what to do. */
+export class ControlSocketError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "ControlSocketError";
+  }
+}
 
 export interface ControlServer {
   close(): Promise<void>;
@@ -12,11 +21,17 @@ export interface ControlServer {
 
 /**
  * HTTP over a unix socket (mode 0660: the group of the socket's directory decides who may ask). A socket left behind by
- * a daemon that died is replaced; one that answers belongs to a living daemon and is an error.
+ * a daemon that died is replaced; one that answers belongs to a living daemon and is an error. Requests that come before
+ * `ready` wait for it.
  */
-export async function startControlServer(path: string, backend: ControlBackend): Promise<ControlServer> {
+export async function startControlServer(
+  path: string,
+  backend: ControlBackend,
+  ready: Promise<void>,
+): Promise<ControlServer> {
   await removeStaleSocket(path);
   const app: FastifyInstance = Fastify({ logger: false, bodyLimit: 64 * 1024, forceCloseConnections: true });
+  app.addHook("onRequest", () => ready);
   await app.register(swagger, {
     openapi: { info: { title: "karp control interface", version: backend.status().version } },
   });
@@ -33,8 +48,13 @@ export async function startControlServer(path: string, backend: ControlBackend):
         .send({ ok: false, code: status === 400 ? "badRequest" : "internal", text: error.message });
     },
   );
-  await app.listen({ path });
-  await chmod(path, 0o660);
+  try {
+    await app.listen({ path });
+    await chmod(path, 0o660);
+  } catch (error) {
+    await app.close();
+    throw await socketError(path, error);
+  }
   return { close: () => app.close() };
 }
 
@@ -42,10 +62,23 @@ async function removeStaleSocket(path: string): Promise<void> {
   const existing = await stat(path).catch(() => undefined);
   if (existing === undefined) return;
   if (!existing.isSocket())
-    throw new Error(`${path} exists and is not a socket; remove it or choose another \`control:\` path`);
+    throw new ControlSocketError(`${path} exists and is not a socket; remove it or choose another \`control:\` path`);
   if (await answers(path))
-    throw new Error(`another karp answers on ${path}; stop it first, or give this one its own \`control:\` path`);
+    throw new ControlSocketError(
+      `another karp answers on ${path}; stop it first, or give this one its own \`control:\` path`,
+    );
   await rm(path);
+}
+
+/** bind(2) tells neither which directory nor whether it is there. */
+async function socketError(path: string, error: unknown): Promise<ControlSocketError> {
+  const directory = dirname(path);
+  const exists = (await stat(directory).catch(() => undefined)) !== undefined;
+  const cause = error instanceof Error ? error.message : String(error);
+  const advice = exists
+    ? `${cause}; may this user write into ${directory}?`
+    : `its directory does not exist; create it for karp's user: mkdir -p ${directory}`;
+  return new ControlSocketError(`cannot open the control socket ${path}: ${advice}`);
 }
 
 function answers(path: string): Promise<boolean> {

@@ -39,16 +39,23 @@ export function viewRoutes(app: FastifyInstance, backend: ControlBackend): void 
   );
 }
 
-/** Server-sent events; a client that reconnects with Last-Event-ID gets what it missed, as far as it is remembered. */
+/**
+ * Server-sent events; a client that reconnects with Last-Event-ID gets what it missed, as far as it is remembered. The
+ * numbers begin anew with each daemon: its start stands before them, so that the id of a former one asks for everything.
+ */
 function stream(backend: ControlBackend, request: FastifyRequest, reply: FastifyReply): void {
   reply.hijack();
   const { raw } = reply;
   raw.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
+  const run = Date.parse(backend.status().startedAt).toString(36);
   const write = (event: NumberedEvent): void => {
-    raw.write(`id: ${event.id}\nevent: ${event.name}\ndata: ${JSON.stringify(eventJson(event))}\n\n`);
+    raw.write(`id: ${run}-${event.id}\nevent: ${event.name}\ndata: ${JSON.stringify(eventJson(event))}\n\n`);
   };
-  const lastSeen = Number(request.headers["last-event-id"]);
-  if (Number.isInteger(lastSeen)) for (const event of backend.events(1000)) if (event.id > lastSeen) write(event);
+  const lastSeen = request.headers["last-event-id"];
+  if (typeof lastSeen === "string") {
+    const from = lastSeen.startsWith(`${run}-`) ? Number(lastSeen.slice(run.length + 1)) : 0;
+    for (const event of backend.events(1000)) if (!(event.id <= from)) write(event);
+  }
   raw.write(": karp\n\n");
   const unsubscribe = backend.subscribe(write);
   raw.on("close", unsubscribe);

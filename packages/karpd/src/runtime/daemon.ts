@@ -148,13 +148,15 @@ export class Daemon implements ControlBackend {
 
   async #open(): Promise<void> {
     await this.#transport.listen(this.#settings.listen);
-    const control = await startControlServer(this.#settings.control.socketPath, this);
+    const { promise: ready, resolve: isReady } = Promise.withResolvers<void>();
+    const control = await startControlServer(this.#settings.control.socketPath, this, ready);
     this.#close = () => control.close();
     const { router, sessions } = this.#configuration;
     const count = `${sessions.length} session${sessions.length === 1 ? "" : "s"}`;
     this.#note("started", `karp ${this.#options.version} runs as ${router}, ${count}`);
     this.#pump.input({ kind: "timeout" });
     this.#pump.start();
+    isReady();
   }
 
   /** Ends the daemon. Keys stay where they are: in the store and in the routing daemons. */

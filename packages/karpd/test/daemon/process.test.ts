@@ -1,0 +1,198 @@
+import assert from "node:assert/strict";
+import { createSocket } from "node:dgram";
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { describe, test } from "node:test";
+import type { KeyView } from "../../src/core/views.ts";
+import { Karp, type Router, Site, until } from "./site.ts";
+
+const NOBODY = 65_534;
+const notRoot = process.getuid?.() === 0 ? false : "only root can become somebody else";
+
+/** `karp run`, to its end: it must not start. */
+async function refused(router: Router, uid?: number) {
+  return await Karp.run(["run", "--config", router.configurationFile], uid === undefined ? {} : { uid });
+}
+
+/** One sentence for people, no stack. */
+function assertSentence(stderr: string, sentence: RegExp): void {
+  assert.match(stderr, sentence);
+  assert.doesNotMatch(stderr, /^ {4}at /m, "no stack");
+}
+
+async function keysOf(router: Router): Promise<readonly KeyView[]> {
+  return (await router.client.get("/v1/keys").catch(() => [])) as readonly KeyView[];
+}
+
+describe("karp run as a process", { concurrency: 3 }, () => {
+  test("SIGTERM leaves the key where it is, and the next start goes on with it", async (t) => {
+    const { r1, r2 } = await Site.create(t);
+    for (const router of [r1, r2]) {
+      router.configure({
+        session: { driver: "keychain", endpoint: undefined, keychain: { file: `${router.home}/keys.json` } },
+      });
+    }
+    await r2.start();
+    const first = await Karp.daemon(t, r1);
+    await until(
+      async () => (await keysOf(r1))[0]?.state === "preferred",
+      () => first.stderr,
+    );
+    const [before] = await keysOf(r1);
+    first.child.kill("SIGTERM");
+    const { code, stderr } = await first.ended;
+    assert.equal(code, 0);
+    assert.match(stderr, /"event":"stopping".*karp stops; keys stay in place/);
+    assert.ok(existsSync(`${r1.home}/keys.json`));
+    assert.ok(!existsSync(r1.socket), "the socket is gone");
+    await Karp.daemon(t, r1);
+    const [after] = await keysOf(r1);
+    assert.equal(after?.fingerprint, before?.fingerprint);
+  });
+
+  test("SIGHUP reads the configuration again; what is wrong with it is logged, and nothing is changed", async (t) => {
+    const { r1 } = await Site.create(t);
+    const daemon = await Karp.daemon(t, r1);
+    r1.configure({ session: { "on-expiry": "fail-closed" } });
+    daemon.child.kill("SIGHUP");
+    await until(
+      () => /1 change\(s\) took effect/.test(daemon.stderr),
+      () => daemon.stderr,
+    );
+    r1.configure({ session: { mode: "requird" } });
+    daemon.child.kill("SIGHUP");
+    await until(
+      () => /"level":50.*nothing was changed: .*requird/.test(daemon.stderr),
+      () => daemon.stderr,
+    );
+    assert.equal(daemon.child.exitCode, null);
+  });
+
+  test("store locked: a second daemon is refused with the first one's process id, and the first goes on", async (t) => {
+    const { r1, r2 } = await Site.create(t);
+    const first = await Karp.daemon(t, r1);
+    // Same store, everything else its own
+    r2.configure({ top: { store: `${r1.home}/store/keys.db` } });
+    const { code, stderr } = await refused(r2);
+    assert.equal(code, 1);
+    assertSentence(
+      stderr,
+      new RegExp(`^karp: .*is in use by process ${first.child.pid}.*: only one karp at a time`, "m"),
+    );
+    assert.equal(first.child.exitCode, null);
+  });
+
+  test("killed with SIGKILL: neither its lock nor its socket keeps the next one out", async (t) => {
+    const { r1 } = await Site.create(t);
+    const first = await Karp.daemon(t, r1);
+    first.child.kill("SIGKILL");
+    await first.ended;
+    assert.ok(existsSync(r1.socket), "the socket is left behind");
+    await Karp.daemon(t, r1);
+  });
+
+  test("port in use: said with what may use it and what to do", async (t) => {
+    const { r1 } = await Site.create(t);
+    const other = createSocket("udp4");
+    await new Promise<void>((resolve) => {
+      other.bind(r1.self.ike, r1.self.address, resolve);
+    });
+    t.after(() => other.close());
+    const { code, stderr } = await refused(r1);
+    assert.equal(code, 1);
+    assertSentence(
+      stderr,
+      /^karp: cannot receive IKE on UDP 127\.[0-9.]+:\d+: another program has this port \(strongSwan, libreswan or a second karp\?\); stop it, or choose other ports with `listen:`$/m,
+    );
+  });
+
+  test("no permission for the port: said with what to do", { skip: notRoot }, async (t) => {
+    const { r1 } = await Site.create(t);
+    r1.configure({ top: { listen: [`${r1.self.address}:500`] } });
+    giveAway(r1);
+    const { code, stderr } = await refused(r1, NOBODY);
+    assert.equal(code, 1);
+    assertSentence(
+      stderr,
+      /^karp: cannot receive IKE on UDP 127\.[0-9.]+:500: ports below 1024 need privileges; start karp from its systemd unit or as root, or choose other ports with `listen:`$/m,
+    );
+  });
+
+  test("no permission for the store: said whose it should be", { skip: notRoot }, async (t) => {
+    const { r1 } = await Site.create(t);
+    giveAway(r1);
+    mkdirSync(`${r1.home}/store`, { mode: 0o700 }); // root's
+    const { code, stderr } = await refused(r1, NOBODY);
+    assert.equal(code, 1);
+    assertSentence(stderr, /^karp: no permission .*\/store\/keys\.db/m);
+  });
+
+  test("control socket of a living daemon: refused, and it goes on", async (t) => {
+    const { r1, r2 } = await Site.create(t);
+    await Karp.daemon(t, r1);
+    r2.configure({ top: { control: r1.socket } });
+    const { code, stderr } = await refused(r2);
+    assert.equal(code, 1);
+    assertSentence(
+      stderr,
+      /^karp: another karp answers on .*karp\.sock; stop it first, or give this one its own `control:` path$/m,
+    );
+    assert.equal(((await r1.client.get("/v1/status")) as { router: string }).router, r1.identity);
+  });
+
+  test("control socket path that is a file: refused, the file stays", async (t) => {
+    const { r1 } = await Site.create(t);
+    writeFileSync(r1.socket, "notes");
+    const { code, stderr } = await refused(r1);
+    assert.equal(code, 1);
+    assertSentence(
+      stderr,
+      /^karp: .*karp\.sock exists and is not a socket; remove it or choose another `control:` path$/m,
+    );
+    assert.ok(existsSync(r1.socket));
+  });
+
+  test("control socket in a directory that does not exist: said with what to do", async (t) => {
+    const { r1 } = await Site.create(t);
+    r1.configure({ top: { control: `${r1.home}/run/karp.sock` } });
+    const { code, stderr } = await refused(r1);
+    assert.equal(code, 1);
+    assertSentence(
+      stderr,
+      /^karp: cannot open the control socket .*run\/karp\.sock: its directory does not exist; create it/m,
+    );
+  });
+
+  test("control socket of a program that is not karp's: in the way, and said so", async (t) => {
+    const { r1 } = await Site.create(t);
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(r1.socket, resolve));
+    t.after(() => other.close());
+    const { code, stderr } = await refused(r1);
+    assert.equal(code, 1);
+    assertSentence(stderr, /^karp: .*answers on .*karp\.sock/m);
+  });
+
+  test("world-readable secret: nothing starts, with the chmod to type", async (t) => {
+    const { r1 } = await Site.create(t);
+    chmodSync(`${r1.home}/private.key`, 0o644);
+    const { code, stderr, stdout } = await refused(r1);
+    assert.equal(code, 1);
+    assert.match(stderr, /error: .*private\.key has mode 0644: everyone on this machine may use it/);
+    assert.match(stderr, /= .*chmod 600/);
+    assert.match(
+      stderr,
+      /^karp: nothing was started; keys that are in place stay there\. Correct .*karp\.yaml and start again\.$/m,
+    );
+    assertSentence(stderr, /karp: nothing was started/);
+    assert.equal(stdout, "");
+    assert.ok(!existsSync(`${r1.home}/store`));
+  });
+});
+
+/** All of a router's files to the user nobody. */
+function giveAway(router: Router): void {
+  chmodSync(`${router.home}/..`, 0o755);
+  chownSync(router.home, NOBODY, NOBODY);
+  for (const name of readdirSync(router.home)) chownSync(`${router.home}/${name}`, NOBODY, NOBODY);
+}
