@@ -54,13 +54,16 @@ export function chooseIkeProposal(
   options: { readonly spi?: bigint; readonly sentKeyExchange?: number } = {},
 ): Result<IkeChoice & { readonly answer: Proposal }, NegotiationFailure> {
   const spiLength = options.spi === undefined ? 0 : 8;
-  const eligible = offered.filter(
-    (proposal) =>
-      proposal.protocolId === SecurityProtocolId.IKE &&
-      proposal.spi.length === spiLength &&
-      peerSpiOf(proposal).peerSpi !== 0n &&
-      hasOnlyTypes(proposal, knownTypes),
-  );
+  const known = acceptableKeys(suites);
+  const eligible = offered
+    .filter(
+      (proposal) =>
+        proposal.protocolId === SecurityProtocolId.IKE &&
+        proposal.spi.length === spiLength &&
+        peerSpiOf(proposal).peerSpi !== 0n &&
+        hasOnlyTypes(proposal, knownTypes),
+    )
+    .map((proposal) => withoutStrangers(proposal, known));
   for (const wanted of candidates(suites, options.sentKeyExchange)) {
     for (const proposal of eligible) {
       const transforms = selectTransforms(proposal, wanted);
@@ -131,6 +134,38 @@ function peerSpiOf(proposal: Proposal): { readonly peerSpi?: bigint } {
   const { spi } = proposal;
   if (spi.length !== 8) return {};
   return { peerSpi: new DataView(spi.buffer, spi.byteOffset, spi.length).getBigUint64(0) };
+}
+
+/** Names of all transforms that we accept. */
+function acceptableKeys(suites: readonly AcceptableSuite[]): ReadonlySet<string> {
+  const lists = suites.flatMap((suite) => [
+    ...suite.encryption.map(encryptionTransform),
+    ...suite.integrity.map((id) => transform(TransformType.INTEG, id)),
+    ...commonTransforms(suite),
+  ]);
+  return new Set([...lists, transform(TransformType.INTEG, IntegrityAlgorithm.NONE)].map(keyOf));
+}
+
+/**
+ * The proposal without what we would not choose anyway, and nothing twice: what choosing costs depends on our own lists
+ * then, not on how many transforms anybody sends. One INTEG stays, as its absence has a meaning.
+ */
+function withoutStrangers(proposal: Proposal, known: ReadonlySet<string>): Proposal {
+  const kept = new Map<string, Transform>();
+  for (const candidate of proposal.transforms) {
+    const key = keyOf(candidate);
+    if (known.has(key) && !kept.has(key)) kept.set(key, candidate);
+    else if (candidate.type === TransformType.INTEG && !kept.has("INTEG")) kept.set("INTEG", candidate);
+  }
+  return { ...proposal, transforms: [...kept.values()] };
+}
+
+/** Equal for transforms that are the same; a transform with attributes that we do not know has a name of its own. */
+function keyOf({ type, id, attributes }: Transform): string {
+  const [attribute, ...others] = attributes;
+  if (attribute === undefined) return `${type} ${id}`;
+  const isKeyLength = attribute.kind === "TV" && attribute.type === TransformAttributeType.KEY_LENGTH;
+  return isKeyLength && others.length === 0 ? `${type} ${id} ${attribute.value}` : "strange";
 }
 
 /** Every suite that we accept, best first. */

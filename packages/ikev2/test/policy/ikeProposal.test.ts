@@ -271,3 +271,40 @@ test("property: any offer and any answer give a result, never an exception; a ch
     { numRuns: 500 },
   );
 });
+
+test("transforms that are strange or come twice do not hide those that we accept (RFC 7296 section 3.3.6)", () => {
+  const strangers = Array.from({ length: 60 }, (_, n) => [
+    plain(4, 1000 + n),
+    encr(20, keyLength(n)),
+    plain(3, 2),
+  ]).flat();
+  const twice = [encr(20, keyLength(128)), encr(20, keyLength(128)), prf256, prf256, x25519, x25519];
+  const wellKnown = proposal(...strangers, ...twice, plain(3, 0));
+  assert.equal(chosen([wellKnown], [gcm128]), "AES-GCM-16-128, PRF-HMAC-SHA2-256, X25519");
+  // An INTEG that we do not accept is not the same as none
+  assert.equal(chosen([proposal(...strangers, ...twice)], [gcm128]), undefined);
+  assert.equal(chosen([proposal(...twice)], [gcm128]), "AES-GCM-16-128, PRF-HMAC-SHA2-256, X25519");
+  // Attributes that are not known make another transform of it
+  const unknown: TransformAttribute = { kind: "TV", type: 99, value: 128 };
+  assert.equal(chosen([proposal(encr(20, unknown), prf256, x25519)], [gcm128]), undefined);
+  assert.equal(chosen([proposal(encr(20, keyLength(128), unknown), prf256, x25519)], [gcm128]), undefined);
+});
+
+test("choosing costs what our own lists cost, however many transforms come (RFC 7296 section 2.6)", () => {
+  const strangers = Array.from({ length: 252 }, (_, n) => plain(4, 1000 + n));
+  const offered = Array.from({ length: 32 }, () =>
+    proposal(encr(20, keyLength(128)), prf256, plain(3, 2), ...strangers),
+  );
+  let reads = 0;
+  const watched = offered.map((each) => ({
+    ...each,
+    transforms: new Proxy(each.transforms, {
+      get(target, name) {
+        if (typeof name === "string" && /^\d+$/.test(name)) reads++;
+        return Reflect.get(target, name);
+      },
+    }),
+  }));
+  assert.equal(chosen(watched), undefined);
+  assert.ok(reads <= 2 * 32 * 255, `${reads} looks at ${32 * 255} transforms`);
+});
