@@ -10,6 +10,7 @@ import type {
 import type { DriverContext } from "../context.ts";
 import { DriverSettingsError } from "../sessionSettings.ts";
 import { errnoOf, messageOf } from "../text.ts";
+import { type KernelSockets, linuxSockets } from "./kernelSockets.ts";
 import { Runner } from "./runner.ts";
 import { endpointSettings } from "./settings.ts";
 
@@ -19,8 +20,9 @@ export interface EndpointDriver extends RoutingDriver {
   statistics(): Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
 
-export function createEndpointDriver(context: DriverContext): EndpointDriver {
-  return new Endpoints(context);
+/** `sockets`: the kernel's TCP, asked for only where it has TCP-AO. */
+export function createEndpointDriver(context: DriverContext, sockets: KernelSockets = linuxSockets): EndpointDriver {
+  return new Endpoints(context, sockets);
 }
 
 interface Running {
@@ -33,15 +35,17 @@ class Endpoints implements EndpointDriver {
   readonly name = "endpoint";
   readonly observes = true;
   readonly #context: DriverContext;
+  readonly #sockets: KernelSockets;
   readonly #running = new Map<string, Running>();
 
-  constructor(context: DriverContext) {
+  constructor(context: DriverContext, sockets: KernelSockets) {
     this.#context = context;
+    this.#sockets = sockets;
   }
 
   async apply(session: SessionConfiguration, keys: readonly DriverKey[]): Promise<ApplyOutcome> {
     try {
-      return (await this.#runner(session)).apply(keys);
+      return await (await this.#runner(session)).apply(keys);
     } catch (error) {
       const isRefused =
         error instanceof DriverSettingsError || ["EADDRNOTAVAIL", "EACCES"].includes(errnoOf(error) ?? "");
@@ -95,7 +99,7 @@ class Endpoints implements EndpointDriver {
     if (existing?.words === words) return existing.runner;
     this.#running.delete(session.name);
     await existing?.runner.close();
-    const runner = await Runner.start(this.#context, session, settings);
+    const runner = await Runner.start(this.#context, session, settings, this.#sockets);
     this.#running.set(session.name, { words, runner });
     return runner;
   }

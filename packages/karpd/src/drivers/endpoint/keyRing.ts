@@ -4,6 +4,8 @@ import type { ApplyOutcome, DriverKey } from "../../ports/routingDriver.ts";
 import { idsOf, isSameMkt, keySetFault } from "../keys.ts";
 import { messageOf } from "../text.ts";
 
+type MktIds = Pick<DriverKey, "sendId" | "recvId">;
+
 interface Installed {
   readonly key: DriverKey;
   readonly mkt: Mkt;
@@ -101,10 +103,10 @@ export class KeyRing {
   }
 }
 
-function isSameKey(a: DriverKey, b: DriverKey): boolean {
+export function isSameKey(a: DriverKey, b: DriverKey): boolean {
   return isSameMkt(a, b) && a.coversTcpOptions === b.coversTcpOptions;
 }
 
-function sharesId(a: DriverKey, b: DriverKey): boolean {
+export function sharesId(a: MktIds, b: MktIds): boolean {
   return a.sendId === b.sendId || a.recvId === b.recvId;
 }

@@ -13,6 +13,20 @@ export const settingsSchema = Type.Object(
     interval: Type.Optional(
       Type.String({ pattern: DURATION_PATTERN, default: "250ms", description: "time between two KEEPALIVE segments" }),
     ),
+    kernel: Type.Optional(
+      Type.Union([Type.Literal("auto"), Type.Literal("off")], {
+        default: "auto",
+        description: "`auto`: where the kernel has TCP-AO, a real TCP session runs as well, with the same keys",
+      }),
+    ),
+    "kernel-port": Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 65_535,
+        description:
+          "TCP port of the real session, the same at both ends; default: the number of the UDP port of the end with the higher address",
+      }),
+    ),
   },
   { additionalProperties: false },
 );
@@ -26,14 +40,20 @@ export interface EndpointSettings {
   readonly bind: UdpEnd;
   readonly remote: UdpEnd;
   readonly intervalMilliseconds: number;
+  /** Real TCP beside the segments, where the kernel can. */
+  readonly kernel: "auto" | "off";
+  /** Absent: derived from the UDP ports. */
+  readonly kernelPort?: number;
 }
 
 /** @throws DriverSettingsError */
 export function endpointSettings(session: SessionConfiguration): EndpointSettings {
-  const { bind, remote, interval } = sessionSettings(settingsSchema, session);
+  const words = sessionSettings(settingsSchema, session);
+  const { bind, remote, interval, kernel = "auto", "kernel-port": kernelPort } = words;
   const intervalMilliseconds = durationMilliseconds(interval ?? "250ms");
   if (intervalMilliseconds < 10) throw new DriverSettingsError(`session ${session.name}: interval is less than 10ms`);
-  return { bind: udpEnd(bind), remote: udpEnd(remote), intervalMilliseconds };
+  const ends = { bind: udpEnd(bind), remote: udpEnd(remote) };
+  return { ...ends, intervalMilliseconds, kernel, ...(kernelPort !== undefined && { kernelPort }) };
 }
 
 function udpEnd(text: string): UdpEnd {
