@@ -2,7 +2,7 @@ import { median } from "./figure.ts";
 
 const runs = 5;
 /** CPU time of each work before anything counts: V8 compiles what is hot in several steps. */
-const warmUpMicroseconds = 3_000_000;
+const warmUpMicroseconds = 2_000_000;
 
 /** Something that is done `count` times a run; what it needs is prepared before the clock starts. */
 export interface Work {

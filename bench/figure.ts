@@ -21,7 +21,12 @@ export interface Skip {
   readonly skipped: string;
 }
 
-export type Row = Figure | Skip;
+export interface Failure {
+  readonly what: string;
+  readonly failed: string;
+}
+
+export type Row = Figure | Skip | Failure;
 
 export interface Benchmark {
   readonly title: string;

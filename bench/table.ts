@@ -29,6 +29,7 @@ const header = ["what", "median", "spread", "× bare", "budget", ""] as const;
 
 function cellsOf(row: Row): readonly string[] {
   if ("skipped" in row) return [row.what, "skipped", row.skipped, "", "", ""];
+  if ("failed" in row) return [row.what, "FAILED", row.failed, "", "", ""];
   const { what, unit, median, minimum, maximum, budget, ratio } = row;
   const spread = minimum === maximum ? "" : `${amount(minimum)} to ${amount(maximum)}`;
   return [
