@@ -187,6 +187,8 @@ export interface Driver {
   readonly attempts: number;
   /** The daemon was seen to differ from the confirmed plan. */
   readonly hasDrifted: boolean;
+  /** How often in a row keys that the driver had confirmed were seen to be missing. */
+  readonly losses: number;
 }
 
 export type DriverActivity =

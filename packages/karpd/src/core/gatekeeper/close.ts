@@ -77,7 +77,7 @@ export function onRevoked(turn: Turn, association: Association, requestId: numbe
       "alarm",
       `the keys of ${association.name} could not be taken out of use: ${outcome.reason}; tried again`,
     );
-    reply(turn, closing.replyTo, false, `not yet: ${outcome.reason}; it is tried again until it is done`);
+    refuse(turn, closing.replyTo, `not yet: ${outcome.reason}; it is tried again until it is done`);
     return;
   }
   setDriver(association, { confirmed: activity.plan, trouble: undefined, attempts: 0, hasDrifted: false });
@@ -106,10 +106,12 @@ function finish(turn: Turn, association: Association): void {
   } else {
     turn.event(association, "hardExpired", "alarm", `${association.name} fails closed: ${closing.reason}`);
   }
-  reply(turn, closing.replyTo, true, `revoked ${count} keys; ask for a new one with: karp rekey ${association.name}`);
+  if (closing.replyTo === undefined) return;
+  const text = `revoked ${count} keys; ask for a new one with: karp rekey ${association.name}`;
+  association.replies = [...association.replies, { requestId: closing.replyTo, text, adminKeyName: undefined }];
 }
 
-function reply(turn: Turn, requestId: number | undefined, ok: boolean, text: string): void {
+function refuse(turn: Turn, requestId: number | undefined, text: string): void {
   if (requestId === undefined) return;
-  turn.effect({ kind: "reply", requestId, reply: ok ? { ok, text } : { ok: false, code: "driverFailed", text } });
+  turn.effect({ kind: "reply", requestId, reply: { ok: false, code: "driverFailed", text } });
 }

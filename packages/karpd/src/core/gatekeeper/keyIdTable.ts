@@ -70,10 +70,16 @@ export class KeyIdTable {
   }
 
   /** A SendID for a new MKT of this session that neither end uses; undefined when there is none. */
-  chooseSendId(peer: IkePeer, session: SessionConfiguration, takenByPeer: Uint8Array | undefined): number | undefined {
-    const isExcluded = (keyId: number): boolean =>
-      session.reservedKeyIds.includes(keyId) || (takenByPeer !== undefined && hasKeyId(takenByPeer, keyId));
-    return this.#ofPeer(peer).sendIds.choose(isExcluded);
+  chooseSendId(
+    peer: IkePeer,
+    session: SessionConfiguration,
+    takenByPeer: Uint8Array | undefined,
+    isUnwanted: (keyId: number) => boolean = () => false,
+  ): number | undefined {
+    const isTakenByPeer = (keyId: number): boolean => takenByPeer !== undefined && hasKeyId(takenByPeer, keyId);
+    return this.#ofPeer(peer).sendIds.choose(
+      (keyId) => session.reservedKeyIds.includes(keyId) || isTakenByPeer(keyId) || isUnwanted(keyId),
+    );
   }
 
   /** The RecvIDs that a new MKT of this session cannot have: the data of KMP_KEYIDS_TAKEN. */
@@ -83,8 +89,9 @@ export class KeyIdTable {
   }
 
   /** A RecvID for a key that nobody else names (placeholders). */
-  chooseRecvId(session: SessionConfiguration): number | undefined {
-    return this.#address(addressOfSession(session)).choose((keyId) => session.reservedKeyIds.includes(keyId));
+  chooseRecvId(session: SessionConfiguration, isUnwanted: (keyId: number) => boolean): number | undefined {
+    const space = this.#address(addressOfSession(session));
+    return space.choose((keyId) => session.reservedKeyIds.includes(keyId) || isUnwanted(keyId));
   }
 
   #ofPeer(peer: IkePeer): IdentitySpaces {

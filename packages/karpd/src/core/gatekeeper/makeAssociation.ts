@@ -81,6 +81,7 @@ function emptyAssociation(session: SessionConfiguration, peer: Peer | undefined,
       trouble: undefined,
       attempts: 0,
       hasDrifted: false,
+      losses: 0,
     },
     watch: {
       requestId: undefined,

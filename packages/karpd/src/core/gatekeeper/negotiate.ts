@@ -77,6 +77,10 @@ function wantedBecause(turn: Turn, association: Association): string | undefined
   const newest = newestServing(association);
   if (newest === undefined) return "there is no key yet";
   if (association.request !== undefined) return association.request;
+  const { foreign } = association.watch;
+  if (foreign !== undefined && !association.mkts.some((mkt) => isServing(mkt) && mkt.heldAt > foreign.since)) {
+    return foreign.text;
+  }
   if (newest.softAt !== undefined) {
     if (newest.softAt <= turn.now.monotonic) return "the soft lifetime is over";
     turn.wake(newest.softAt);
@@ -86,7 +90,6 @@ function wantedBecause(turn: Turn, association: Association): string | undefined
 
 /** The key in use works, but should not stay. */
 function urgentReason(association: Association, current: Mkt): string | undefined {
-  if (association.watch.foreign !== undefined) return association.watch.foreign.text;
   if (current.row.createdBy !== "ike") return undefined;
   if (!isOfPeer(association, current)) return "the key was made with another identity or credential";
   if (current.isUnknownToPeer) return "the peer does not know the key in use";
@@ -99,7 +102,11 @@ function heldBackBecause(turn: Turn, association: Association, reason: string): 
   if (liveMkts(association).length >= MOST_LIVE_MKTS)
     return `${MOST_LIVE_MKTS} keys are alive: the older ones have to be removed first`;
   if (currentMkt(association) === undefined) return undefined;
-  if (candidates(association).some((mkt) => isUncertain(turn, association, mkt) && !isInUse(turn, association, mkt))) {
+  const isForeign = association.watch.foreign !== undefined;
+  if (
+    !isForeign &&
+    candidates(association).some((mkt) => isUncertain(turn, association, mkt) && !isInUse(turn, association, mkt))
+  ) {
     return "the driver has not shown whether the last new key is in use";
   }
   if (association.frozenUntil !== undefined) {

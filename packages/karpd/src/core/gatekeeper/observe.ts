@@ -160,7 +160,16 @@ function noticeMissing(turn: Turn, association: Association, observation: Observ
   if (recvIdsPresent === undefined || activity.name === "applying") return;
   if (confirmed === undefined) return;
   const missing = [...confirmed.keys()].filter((mkt) => isAccepted(mkt) && !recvIdsPresent.includes(mkt.row.recvId));
-  if (missing.length > 0) loseKeys(turn, association, missing, "the routing daemon does not have them any more");
+  if (missing.length === 0) {
+    if (association.driver.losses > 0) setDriver(association, { losses: association.driver.losses - 1 });
+    return;
+  }
+  // Once may be a restart of the daemon; again and again, the driver's word is not worth much.
+  const losses = Math.min(association.driver.losses + 2, 16);
+  const until = later(turn.now.monotonic, losses > 2 ? 2 ** (losses / 2) : 0);
+  loseKeys(turn, association, missing, "the routing daemon does not have them any more");
+  setDriver(association, { losses, activity: { name: "waiting", until, plan: new Map() } });
+  association.isUrgent = losses <= 2;
 }
 
 /** The daemon asks the peer for another key than the confirmed plan says. */

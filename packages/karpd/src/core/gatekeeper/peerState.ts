@@ -103,7 +103,8 @@ export function sayingOf(turn: Turn, association: Association, mkt: Mkt): Saying
   if (mkt.acceptance.name === "refused") return { state: KeyState.failed, reason: mkt.acceptance.reason };
   if (!isAccepted(mkt)) return sayingOfMissing(association, mkt);
   if (mkt === currentMkt(association) || isSentWith(association, mkt)) return { state: KeyState.inUse, reason: "" };
-  return turn.ground.rules.mayTellReady(association, mkt) ? { state: KeyState.ready, reason: "" } : undefined;
+  if (turn.ground.rules.mayTellReady(association, mkt)) return { state: KeyState.ready, reason: "" };
+  return isAccepted(mkt) ? undefined : sayingOfMissing(association, mkt);
 }
 
 /**

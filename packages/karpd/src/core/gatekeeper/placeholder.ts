@@ -1,7 +1,7 @@
 import { Secret } from "@karp/ikev2";
 import { mktAlgorithms } from "../keytable/algorithms.ts";
 import { type Association, isLive, isPlaceholder, type Mkt } from "./association.ts";
-import { makeMkt } from "./makeMkt.ts";
+import { isFirstToAct, makeMkt } from "./makeMkt.ts";
 import type { Turn } from "./turn.ts";
 
 /**
@@ -40,12 +40,25 @@ export function addPlaceholder(turn: Turn, association: Association): Mkt | unde
   return mkt;
 }
 
+/**
+ * One end takes even KeyIDs, the other odd ones: were one end's SendID the other's RecvID, an RNextKeyID that means one
+ * placeholder would be taken for the other (RFC 5925 section 7.5).
+ */
 function chooseIds(
   turn: Turn,
-  { peer, session }: Association,
+  association: Association,
 ): { readonly sendId: number; readonly recvId: number } | undefined {
+  const parity = isFirstToAct(association) ? 0 : 1;
   const { keyIds } = turn.ground;
-  const recvId = keyIds.chooseRecvId(session);
-  const sendId = peer === undefined ? recvId : keyIds.chooseSendId(peer.config, session, undefined);
-  return sendId === undefined || recvId === undefined ? undefined : { sendId, recvId };
+  const choose = (
+    isExcluded: (keyId: number) => boolean,
+  ): { readonly sendId: number; readonly recvId: number } | undefined => {
+    const recvId = keyIds.chooseRecvId(association.session, isExcluded);
+    const sendId =
+      association.peer === undefined
+        ? recvId
+        : keyIds.chooseSendId(association.peer.config, association.session, undefined, isExcluded);
+    return sendId === undefined || recvId === undefined ? undefined : { sendId, recvId };
+  };
+  return choose((keyId) => keyId % 2 !== parity) ?? choose(() => false);
 }

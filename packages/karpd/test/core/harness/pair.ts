@@ -72,10 +72,14 @@ export function makePair(options: PairOptions = {}): Pair {
   const excuses: string[] = [];
   world.routers.push(a, b);
   world.sessions.push(tcp);
-  world.onRevoked = () => excuses.push("revoked");
+  world.onRevoked = () => {
+    excuses.push("revoked");
+    tcp.reset();
+  };
   const alone: string[] = [];
+  const shared = new Set<RoutingDaemon>();
   world.check = () => {
-    alone.push(...prefersAlone(tcp));
+    alone.push(...prefersAlone(tcp, shared));
   };
   world.startTraffic();
   if (options.isStopped !== true) {
@@ -89,13 +93,15 @@ export function makePair(options: PairOptions = {}): Pair {
   return { world, a, b, tcp, excuses, violations };
 }
 
-/** Invariant 3, as seen from outside: what one daemon prefers, the other accepts. */
-function prefersAlone(tcp: TcpSession): readonly string[] {
+/** Invariant 3, as seen from outside: what one daemon prefers, the other accepts, once they had a key in common. */
+function prefersAlone(tcp: TcpSession, shared: Set<RoutingDaemon>): readonly string[] {
   if (!tcp.wasKeyed) return [];
-  return [[tcp.a, tcp.b] as const, [tcp.b, tcp.a] as const].flatMap(([one, other]) => {
+  const ends = [[tcp.a, tcp.b] as const, [tcp.b, tcp.a] as const];
+  return ends.flatMap(([one, other]) => {
     const key = [...one.keys.values()].find(({ use }) => use === "preferred");
     const isShared = key === undefined || other.keyForRecvId(key.sendId)?.key === key.key;
-    return isShared ? [] : [`${one.name} prefers KeyID ${key.sendId} alone`];
+    if (isShared && key !== undefined) shared.add(one);
+    return isShared || !shared.has(one) ? [] : [`${one.name} prefers KeyID ${key.sendId} alone`];
   });
 }
 

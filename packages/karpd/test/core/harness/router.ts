@@ -53,13 +53,20 @@ export class Router {
   readonly parts: RouterParts;
   disk = new Disk();
   core: DaemonCore | undefined;
+  /** The gatekeeper, as the engine sees it. */
+  policy: MktPolicy | undefined;
   readonly events: DaemonEvent[] = [];
+  /** The events in virtual time, for those who read a failure. */
+  readonly log: string[] = [];
+  /** KEY_STATEs that were handed to the engine. */
+  readonly told: { readonly sendId: number; readonly state: number }[] = [];
   readonly effects: DaemonEffect["kind"][] = [];
   readonly replies = new Map<number, CommandReply>();
   /** Crash before the effect with this number. */
   crashAt: number | undefined;
   effectCount = 0;
   #lastCommand = 0;
+  readonly #inFlight = new Set<() => unknown>();
 
   constructor(parts: RouterParts) {
     this.parts = parts;
@@ -78,15 +85,32 @@ export class Router {
       snapshot: { rows: [...disk.rows.values()], facts: disk.facts },
       now: world.now(),
       drivers: { observes: () => daemon.observes },
-      createIke,
+      createIke: (policy) => {
+        this.policy = policy;
+        return this.#listening(createIke(policy));
+      },
       mayReadKeys: ({ uid }) => uid === 0,
       ...(rules === undefined ? {} : { rules }),
     });
     this.input({ kind: "timeout" });
   }
 
+  /** Notes what is told to the peer. */
+  #listening(ike: Machine<IkeInput, IkeEffect>): Machine<IkeInput, IkeEffect> {
+    return {
+      nextDeadline: () => ike.nextDeadline(),
+      handle: (input, now) => {
+        if (input.kind === "inform") this.told.push(...input.items.filter((item) => item.kind === "keyState"));
+        return ike.handle(input, now);
+      },
+    };
+  }
+
+  /** The process dies. What the driver was doing is done, or will never be. */
   crash(): void {
     this.core = undefined;
+    for (const act of this.#inFlight) if (this.parts.world.random() < 0.5) act();
+    this.#inFlight.clear();
   }
 
   input(input: DaemonInput): void {
@@ -165,9 +189,11 @@ export class Router {
       }
       case "apply": {
         const { requestId, keys } = effect;
-        world.after(daemon.latencyMilliseconds, () => {
-          const outcome = daemon.apply(keys, world.milliseconds);
-          if (this.core === core) this.input({ kind: "applied", requestId, outcome });
+        const act = (): ReturnType<RoutingDaemon["apply"]> => daemon.apply(keys, world.milliseconds);
+        this.#inFlight.add(act);
+        answer(daemon.latencyMilliseconds, () => {
+          this.#inFlight.delete(act);
+          return { kind: "applied", requestId, outcome: act() };
         });
         return;
       }
@@ -196,6 +222,9 @@ export class Router {
         return;
       case "event":
         this.events.push(effect.event);
+        this.log.push(
+          `${(world.milliseconds / 1000).toFixed(3)} ${this.parts.name} ${effect.event.name}: ${effect.event.text}`,
+        );
         return;
       case "reply":
         this.replies.set(effect.requestId, effect.reply);

@@ -14,6 +14,8 @@ export class World {
   wallOffset = 1_790_000_000_000;
   diskMilliseconds = 3;
   latencyMilliseconds = 15;
+  /** How long a TCP segment is under way. */
+  segmentMilliseconds = (): number => 30;
   /** Part of IKE datagrams that is lost, drawn from `random`. */
   loss = 0;
   random: () => number = () => 0.5;
@@ -28,6 +30,7 @@ export class World {
   steps = 0;
   #happenings: Happening[] = [];
   #order = 0;
+  #stuck = 0;
 
   now(): Now {
     return { monotonic: this.milliseconds as Instant, wall: (this.milliseconds + this.wallOffset) as UnixMilliseconds };
@@ -55,7 +58,8 @@ export class World {
   /** Lets TCP sessions send once a second. */
   startTraffic(): void {
     const tick = (): void => {
-      for (const session of this.sessions) session.tick((segment) => this.after(30, segment), this.milliseconds);
+      for (const session of this.sessions)
+        session.tick((segment) => this.after(this.segmentMilliseconds(), segment), this.milliseconds);
       this.after(1000, tick);
     };
     this.after(500, tick);
@@ -77,6 +81,7 @@ export class World {
         this.milliseconds = end;
         return condition();
       }
+      this.#notStuck(at);
       this.milliseconds = Math.max(this.milliseconds, at);
       this.steps += 1;
       if (next !== undefined && next.at <= (due?.at ?? Number.POSITIVE_INFINITY)) {
@@ -84,6 +89,15 @@ export class World {
         next.act();
       } else due?.router.input({ kind: "timeout" });
       this.check();
+    }
+  }
+
+  /** A deadline that handling does not move would stop the clock for ever. */
+  #notStuck(at: number): void {
+    this.#stuck = at > this.milliseconds ? 0 : this.#stuck + 1;
+    if (this.#stuck > 1000) {
+      const views = this.routers.map((router) => router.core?.views(this.now()).rollovers);
+      throw new Error(`time stands still: ${JSON.stringify(views, null, 1)}`);
     }
   }
 
