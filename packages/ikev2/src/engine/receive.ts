@@ -123,8 +123,8 @@ function receiveRequest(engine: EngineContext, sa: IkeSa, datagram: Datagram, me
     if (answered.response !== undefined) engine.send(datagram.local, datagram.remote, answered.response);
     return;
   }
-  // RFC 7296 section 2.3: the window is one request
-  if (messageId !== sa.expectedRequestId) {
+  // RFC 7296 section 2.3: the window is one request, and it is taken until the one before has its answer
+  if (messageId !== sa.expectedRequestId || sa.secured?.held !== undefined) {
     engine.counters.outsideWindow++;
     return;
   }

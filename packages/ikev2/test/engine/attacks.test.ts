@@ -344,3 +344,35 @@ function headerOf(packet: Packet): { readonly initiatorSpi: bigint } {
   const { data } = packet;
   return { initiatorSpi: new DataView(data.buffer, data.byteOffset, 8).getBigUint64(0) };
 }
+
+test("a peer that does not wait for the answer that is held is not heard (RFC 7296 section 2.3)", () => {
+  const pair = Pair.established();
+  pair.b.commits = false;
+  const { crypto } = pair.a;
+  const seal = crypto.aeadSeal;
+  let used: Parameters<typeof seal> | undefined;
+  const spy: typeof seal = (cipher, key, nonce, associatedData, plaintext) => {
+    used = [cipher, key.slice(), nonce.slice(), associatedData.slice(), plaintext.slice()];
+    return seal(cipher, key, nonce, associatedData, plaintext);
+  };
+  Object.defineProperty(crypto, "aeadSeal", { value: spy });
+  pair.createMkt("a", 2);
+  const first = pair.step();
+  assert.equal(pair.b.of("mktNegotiated").length, 2);
+  // The same under the next Message ID, as a peer with a wider window would send it: SendID 2 again or another
+  const [cipher, key, nonce, associatedData, plaintext] = used ?? assert.fail();
+  const header = associatedData.slice();
+  new DataView(header.buffer).setUint32(20, new DataView(header.buffer).getUint32(20) + 1);
+  const iv = nonce.slice(4).with(0, 1);
+  const sealed = seal(cipher, key, Uint8Array.of(...nonce.slice(0, 4), ...iv), header, plaintext);
+  const eager: Packet = { ...first, data: Uint8Array.of(...header, ...iv, ...sealed) };
+  assertUnmoved(pair, () => pair.deliver(eager));
+  assert.equal(pair.b.endpoint.counters.outsideWindow, 1);
+  // Once the answer is out, it is a request like any other
+  const { commitId } = pair.b.last("mktNegotiated");
+  assert.ok(commitId !== undefined);
+  pair.b.commits = true;
+  pair.input("b", { kind: "commit", commitId });
+  pair.deliver(eager);
+  assert.equal(pair.b.of("mktNegotiated").length, 3);
+});

@@ -35,6 +35,7 @@ export function sendAuthRequest(
   if (mkt === undefined && isSuperfluous(sa, peer)) {
     engine.log({ name: "attemptGivenUp", level: "debug", peer: peer.name, detail: "the peer's IKE SA came up first" });
     peer.forget(sa);
+    handshake.cipher.erase();
     discardIkeSa(engine, sa);
     return;
   }
