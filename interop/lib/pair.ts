@@ -14,6 +14,9 @@ export interface Pair {
 export interface PairOptions extends KarpOptions {
   /** Words for charon's connection, over the usual ones. */
   readonly connection?: ViciSection;
+  /** The same for the rounds of authentication, in which `auth` and `id` have their usual values. */
+  readonly local?: ViciSection;
+  readonly remote?: ViciSection;
   /** What charon takes for the secret; null: none is loaded. */
   readonly charonPsk?: string | null;
 }
@@ -31,8 +34,8 @@ export async function makePair(t: TestContext, charon: Charon, options: PairOpti
     remote_addrs: [karp.address],
     proposals: ["aes128gcm16-prfsha256-x25519"],
     childless: "allow",
-    local: { auth: "psk", id: "charon.example" },
-    remote: { auth: "psk", id: karp.identity },
+    local: { auth: "psk", id: "charon.example", ...options.local },
+    remote: { auth: "psk", id: karp.identity, ...options.remote },
     children: { esp: { esp_proposals: ["aes128gcm16"], mode: "transport", dpd_action: "none" } },
     ...options.connection,
   });
