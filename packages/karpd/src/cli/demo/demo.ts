@@ -18,10 +18,13 @@ export async function demo(options: {
     kernelTcpAo: await kernelHasTcpAo(),
     signal: interrupted.signal,
   });
+  const kernel = summary.kernelTcpAo
+    ? " A real TCP session ran throughout, keyed in the kernel with the same keys."
+    : "";
   if (!ok) console.error(`karp demo: ${why}`);
   else if (!options.json)
     console.log(
-      `\n${summary.rollovers} rollovers at both ends with the same keys; no segment was rejected, none was missed.`,
+      `\n${summary.rollovers} rollovers at both ends with the same keys; no segment was rejected, none was missed.${kernel}`,
     );
   return { text: JSON.stringify(summary), ok };
 }

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { KernelWatch } from "./kernel.ts";
 import { layOut } from "./layOut.ts";
 import {
   LOOK_EVERY_MILLISECONDS,
@@ -14,7 +15,7 @@ import type { DemoView } from "./views.ts";
 export interface DemoParts extends RunningRouterOptions {
   readonly seconds: number;
   readonly view: DemoView;
-  /** True where this kernel has TCP-AO. */
+  /** True where this kernel has TCP-AO: then a real TCP session is expected as well. */
   readonly kernelTcpAo: boolean;
   /** Aborted by Ctrl-C: the demo ends early and says what it saw. */
   readonly signal: AbortSignal;
@@ -28,6 +29,7 @@ export interface DemoSummary {
   readonly segmentsVerified: number;
   readonly segmentsRejected: number;
   readonly gaps: number;
+  /** True only if a real TCP session carried KEEPALIVEs to both ends throughout. */
   readonly kernelTcpAo: boolean;
 }
 
@@ -36,7 +38,8 @@ const SETTLE_LIMIT_MILLISECONDS = 4000;
 /**
  * Two daemons, each a process with its own configuration, store and sockets, key one session and roll it. This process
  * only watches through their control sockets: it never holds a key.
- * Succeeds with two rollovers at both ends, equal keys, no reject and no gap.
+ * Succeeds with two rollovers at both ends, equal keys, no reject and no gap; and with the kernel's TCP session
+ * up throughout, where the kernel can.
  */
 export async function runDemo(
   parts: DemoParts,
@@ -46,13 +49,14 @@ export async function runDemo(
   try {
     for (const router of routers) router.start();
     const areReady = await Promise.all(routers.map((router) => router.ready(parts.signal)));
-    if (areReady.includes(false)) return judge([], parts);
+    if (areReady.includes(false)) return judge([], new KernelWatch(), parts);
     parts.onStarted?.(routers);
     parts.view.started(
       routers.map(({ router }) => router),
       parts.kernelTcpAo,
     );
-    return judge(await watch(routers, parts), parts);
+    const kernel = new KernelWatch();
+    return judge(await watch(routers, kernel, parts), kernel, parts);
   } finally {
     await Promise.all(routers.map((router) => router.stop()));
     await rm(folder, { recursive: true, force: true });
@@ -60,13 +64,18 @@ export async function runDemo(
 }
 
 /** Looks at both until the time is up; the last look is made while both still run. */
-async function watch(routers: readonly RunningRouter[], parts: DemoParts): Promise<readonly RouterState[]> {
+async function watch(
+  routers: readonly RunningRouter[],
+  kernel: KernelWatch,
+  parts: DemoParts,
+): Promise<readonly RouterState[]> {
   const streams = new AbortController();
   const following = routers.map((router) => router.follow(parts.view, streams.signal));
   const end = performance.now() + parts.seconds * 1000;
   let states: readonly RouterState[] = await Promise.all(routers.map((router) => router.look()));
   while (performance.now() < end && !parts.signal.aborted) {
     parts.view.states(states);
+    kernel.look(states);
     await delay(LOOK_EVERY_MILLISECONDS);
     states = await Promise.all(routers.map((router) => router.look()));
   }
@@ -93,6 +102,7 @@ async function settled(
 
 function judge(
   states: readonly RouterState[],
+  kernel: KernelWatch,
   { kernelTcpAo, signal }: DemoParts,
 ): { ok: boolean; why: string; summary: DemoSummary } {
   const sum = (name: string): number => states.reduce((total, state) => total + (state.statistics[name] ?? 0), 0);
@@ -102,7 +112,7 @@ function judge(
     segmentsVerified: sum("segmentsVerified"),
     segmentsRejected: sum("segmentsRejected"),
     gaps: sum("gaps"),
-    kernelTcpAo,
+    kernelTcpAo: kernelTcpAo && kernel.ranThroughout,
   };
   const faults = [
     ...states.map(({ name, lastWords }) => lastWords !== undefined && `daemon ${name} has ended: ${lastWords}`),
@@ -111,6 +121,7 @@ function judge(
     states.some(({ statistics }) => (statistics["segmentsVerified"] ?? 0) === 0) && "one end verified no segment",
     summary.segmentsRejected > 0 && `${countOf(summary.segmentsRejected, "segment")} rejected`,
     summary.gaps > 0 && `${countOf(summary.gaps, "gap")} in the stream of segments`,
+    kernelTcpAo && !kernel.ranThroughout && "the kernel's TCP session was not up throughout",
   ].filter((fault) => fault !== false);
   const early = signal.aborted ? "ended early: " : "";
   return { ok: faults.length === 0, why: `${early}${faults.join("; ")}`, summary };

@@ -62,7 +62,7 @@ export class LiveView implements DemoView {
   started(routers: readonly DemoRouter[], kernelTcpAo: boolean): void {
     const where = routers.map(({ name, address }) => `${name} on ${address}`).join(", ");
     const kernel = kernelTcpAo
-      ? "This kernel has TCP-AO: a real TCP session is keyed as well."
+      ? "This kernel has TCP-AO: beside signed segments over UDP a real TCP session runs, keyed in the kernel with the same keys."
       : "This kernel has no TCP-AO: signed segments cross a UDP socket, built and verified by RFC 5925 endpoints in the daemons.";
     this.#heading = `karp demo: ${where}\n${kernel}`;
     this.#out.write(`${this.#heading}\n`);
@@ -98,6 +98,8 @@ export class LiveView implements DemoView {
 
 function keyTable({ name, keys, rollover, rollovers, statistics }: RouterState): string {
   const counted = `${statistics["segmentsVerified"] ?? 0} verified, ${statistics["segmentsRejected"] ?? 0} rejected`;
+  const { kernelKeepalives } = statistics;
+  const kernel = kernelKeepalives === undefined ? "" : `, ${kernelKeepalives} KEEPALIVEs over the kernel's TCP`;
   const rows = keys.map((key) => [key.state, String(key.sendId), String(key.recvId), key.fingerprint]);
-  return `${name}: ${rollover?.step ?? "starting"}, ${rollovers} rollovers, ${counted}\n${table(["STATE", "SEND", "RECV", "FINGERPRINT"], rows)}`;
+  return `${name}: ${rollover?.step ?? "starting"}, ${rollovers} rollovers, ${counted}${kernel}\n${table(["STATE", "SEND", "RECV", "FINGERPRINT"], rows)}`;
 }

@@ -50,7 +50,7 @@ interface Opening {
   ticks: number;
 }
 
-const OPENING_MILLISECONDS = 3_000;
+const OPENING_MILLISECONDS = 2_000;
 const HOLD_MILLISECONDS = 10_000;
 const LEAST_HOLD_TICKS = 10;
 const FIRST_RETRY_MILLISECONDS = 500;
@@ -147,6 +147,12 @@ export class KernelSession {
     }
     if (this.#ticksToRetry > 0) this.#ticksToRetry--;
     else if (this.#mayOpen()) void this.#open();
+  }
+
+  /** The segments say that the peer has come up: no need to wait any longer. */
+  peerAppeared(): void {
+    this.#ticksToRetry = 0;
+    this.#retryMilliseconds = FIRST_RETRY_MILLISECONDS;
   }
 
   close(): void {

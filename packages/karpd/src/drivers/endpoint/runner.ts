@@ -150,7 +150,10 @@ export class Runner {
   }
 
   #received(packet: Buffer): void {
-    if (!this.#isClosed) this.#send(this.#stream.receive(Uint8Array.from(packet), this.#context.clock.now()));
+    if (this.#isClosed) return;
+    const { handshakes } = this.#stream.counts;
+    this.#send(this.#stream.receive(Uint8Array.from(packet), this.#context.clock.now()));
+    if (this.#stream.counts.handshakes > handshakes) this.#kernel?.peerAppeared();
   }
 
   #send(packets: readonly Uint8Array[]): void {

@@ -14,7 +14,7 @@ export const settingsSchema = Type.Object(
       Type.String({ pattern: DURATION_PATTERN, default: "250ms", description: "time between two KEEPALIVE segments" }),
     ),
     kernel: Type.Optional(
-      Type.Union([Type.Literal("auto"), Type.Literal("off")], {
+      Type.Enum(["auto", "off"], {
         default: "auto",
         description: "`auto`: where the kernel has TCP-AO, a real TCP session runs as well, with the same keys",
       }),
