@@ -61,8 +61,9 @@ export class Pump<Input extends { readonly kind: string }, Effect> {
       }
     } finally {
       this.#running = false;
+      // Also when a fault of the caller's came out of the machine: deadlines go on
+      this.#arm();
     }
-    this.#arm();
   }
 
   #arm(): void {
