@@ -80,8 +80,15 @@ function ofPeer(view: PeerView): Finding {
   return {
     severity: "warning",
     about,
-    text: `no IKE SA with ${view.remote}: ${view.lastFailure.text} (${view.lastFailure.at}); is UDP open between the two, and does karp run there?`,
+    text: `no IKE SA with ${view.remote}: ${view.lastFailure.text} (${view.lastFailure.at}); ${adviceOn(view.lastFailure.text)}`,
   };
+}
+
+/** A peer that answered is reachable: then the two disagree, and the end that refused has the reason in its events. */
+function adviceOn(failure: string): string {
+  if (failure.includes("did not answer")) return "is UDP open between the two, and does karp run there?";
+  if (failure.includes("was answered with")) return "the peer refused us: `karp show events` there says why";
+  return "`karp show events` has the details";
 }
 
 function ofSession(view: SessionView): Finding {

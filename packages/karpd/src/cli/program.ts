@@ -141,9 +141,13 @@ function keyCommands(program: Command, actions: CommandActions): void {
       await actions.command("/v1/revoke", { session, ...reason }, options);
     });
   command("freeze [session]", "no rollover for some time, here and at the peer")
-    .option("--for <duration>", "for example 90m, 12h, 2d", seconds, 3600)
-    .action((session: string | undefined, options: Common & { readonly for: number }) =>
-      actions.command("/v1/freeze", { ...(session === undefined ? {} : { session }), seconds: options.for }, options),
+    .option("--for <duration>", "for example 90m, 12h, 2d (default 1h)", seconds)
+    .action((session: string | undefined, options: Common & { readonly for?: number }) =>
+      actions.command(
+        "/v1/freeze",
+        { ...(session === undefined ? {} : { session }), seconds: options.for ?? 3600 },
+        options,
+      ),
     );
   command("thaw [session]", "end a freeze").action((session: string | undefined, options: Common) =>
     actions.command("/v1/thaw", session === undefined ? {} : { session }, options),
@@ -160,7 +164,8 @@ function positive(text: string): number {
 }
 
 function seconds(text: string): number {
-  const value = parseDuration(text);
+  // A bare number is hours to one and seconds to another: as in the configuration, the unit must be said.
+  const value = /[a-z]$/.test(text) ? parseDuration(text) : undefined;
   if (value === undefined || value < 1) throw new InvalidArgumentError("a duration such as 90s, 30m, 12h or 2d");
   return value;
 }

@@ -21,7 +21,7 @@ export function commandRoutes(app: FastifyInstance, backend: ControlBackend): vo
       { schema: { summary, body, response: { "2xx": Reply, "4xx": Reply, "5xx": Reply } } },
       async (request, reply) => {
         const command = await toCommand(request.body as Body, () => callerOf(request));
-        return answer(reply, await backend.command(command));
+        return answer(reply, withNames(await backend.command(command), backend));
       },
     );
   };
@@ -104,12 +104,26 @@ export function commandRoutes(app: FastifyInstance, backend: ControlBackend): vo
   );
 }
 
+const MOST_NAMES = 12;
+
+/** A name that was mistyped is found again in the list of those that there are. */
+function withNames(result: CommandReply, backend: ControlBackend): CommandReply {
+  if (result.ok || result.code !== "noSuchSession") return result;
+  const names = backend.views().sessions.map(({ session }) => session);
+  const more = names.length > MOST_NAMES ? `, and ${names.length - MOST_NAMES} more` : "";
+  const list = names.length === 0 ? "none is configured" : `there are ${names.slice(0, MOST_NAMES).join(", ")}${more}`;
+  return { ...result, text: `${result.text}; ${list}` };
+}
+
 /** HTTP status by the reply's code; the body says the rest. */
 const STATUS: Readonly<Record<string, number>> = {
-  unknownSession: 404,
-  unknownKey: 404,
+  noSuchSession: 404,
+  noKey: 404,
   notEntitled: 403,
-  conflict: 409,
+  busy: 409,
+  frozen: 409,
+  keyInUse: 409,
+  keyIdInUse: 409,
 };
 
 function answer(reply: FastifyReply, result: CommandReply): FastifyReply {

@@ -2,7 +2,7 @@ import { chmod, rm, stat } from "node:fs/promises";
 import { connect } from "node:net";
 import { dirname } from "node:path";
 import swagger from "@fastify/swagger";
-import Fastify, { type FastifyInstance } from "fastify";
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { ControlBackend } from "./backend.ts";
 import { commandRoutes } from "./commandRoutes.ts";
 import { viewRoutes } from "./viewRoutes.ts";
@@ -32,6 +32,14 @@ export async function startControlServer(
   await removeStaleSocket(path);
   const app: FastifyInstance = Fastify({ logger: false, bodyLimit: 64 * 1024, forceCloseConnections: true });
   app.addHook("onRequest", () => ready);
+  app.setErrorHandler(sayWhatIsWrong);
+  app.setNotFoundHandler(async ({ method, url }, reply) =>
+    reply.status(404).send({
+      ok: false,
+      code: "notFound",
+      text: `there is no ${method} ${url}; GET /v1/openapi.json lists what there is`,
+    }),
+  );
   await app.register(swagger, {
     openapi: { info: { title: "karp control interface", version: backend.status().version } },
   });
@@ -40,14 +48,6 @@ export async function startControlServer(
     commandRoutes(routes, backend);
   });
   app.get("/v1/openapi.json", { schema: { hide: true } }, async () => app.swagger());
-  app.setErrorHandler(
-    async (error: { statusCode?: number; message: string; validation?: unknown }, _request, reply) => {
-      const status = error.statusCode ?? 500;
-      return reply
-        .status(status)
-        .send({ ok: false, code: status === 400 ? "badRequest" : "internal", text: error.message });
-    },
-  );
   try {
     await app.listen({ path });
     await chmod(path, 0o660);
@@ -68,6 +68,15 @@ async function removeStaleSocket(path: string): Promise<void> {
       `another karp answers on ${path}; stop it first, or give this one its own \`control:\` path`,
     );
   await rm(path);
+}
+
+/** Requests that are wrong are the caller's fault and said so; anything else is ours. */
+async function sayWhatIsWrong(error: FastifyError, _request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+  const status = error.statusCode ?? 500;
+  const isCallers = status >= 400 && status < 500;
+  return await reply
+    .status(status)
+    .send({ ok: false, code: isCallers ? "badRequest" : "internal", text: error.message });
 }
 
 /** bind(2) tells neither which directory nor whether it is there. */
