@@ -78,6 +78,22 @@ const scenarios: Readonly<Record<string, (make: (options?: PairOptions) => Pair)
     return pair.violations();
   },
 
+  "the peer falls back to the old key": (make) => {
+    const pair = start(make());
+    pair.a.command({ kind: "RKMP_rekeySA", session: "r" });
+    pair.world.runUntil(() => pair.a.keysIn("retiring").length > 0, 60);
+    pair.world.run(20);
+    // B's routing daemon is put back to what it had before the rollover: it still has the old key, and only that.
+    const [old] = pair.b.keysIn("retiring");
+    const kept = old === undefined ? undefined : pair.b.daemon.keys.get(old.recvId);
+    if (kept === undefined) return ["the old key is gone before drain and keep-old"];
+    pair.b.crash();
+    pair.b.daemon.keys = new Map([[kept.recvId, { ...kept, use: "preferred" }]]);
+    pair.tcp.reset();
+    pair.world.run(30);
+    return pair.tcp.isUp && pair.tcp.isSigned ? [] : ["the session does not come back with the old key"];
+  },
+
   "few KeyIDs": (make) => {
     const reservedKeyIds = Array.from({ length: 253 }, (_, id) => id);
     const pair = make({

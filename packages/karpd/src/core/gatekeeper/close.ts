@@ -100,7 +100,7 @@ function finish(turn: Turn, association: Association): void {
       association,
       "RP_revokeSA",
       "alarm",
-      `all ${count} keys of ${association.name} are revoked: ${closing.reason}`,
+      `all ${count} keys of ${association.name} are revoked${closing.reason === "" ? "" : `: ${closing.reason}`}`,
     );
     turn.event(association, "revoked", "alarm", `no connection of ${association.name} uses a revoked key any more`);
   } else {

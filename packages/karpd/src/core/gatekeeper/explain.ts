@@ -74,6 +74,14 @@ function ofCandidate(ground: Ground, association: Association, mkt: Mkt, now: No
   const facts: Facts = { now, observes: ground.drivers.observes(association.session.driver) };
   const since = mkt.row.history[mkt.row.state];
   if (mkt.storedGeneration === 0) return waiting(association, now, "store", "the key is not on disk yet", since);
+  if (association.session.mode === "observe")
+    return waiting(
+      association,
+      now,
+      "operator",
+      "mode observe installs nothing; set mode: opportunistic at both ends",
+      since,
+    );
   if (isWaitingForPeer(association, mkt))
     return waiting(association, now, "peer", "the first key goes in when both ends can", since);
   if (mkt.situation.name === "preferred") {

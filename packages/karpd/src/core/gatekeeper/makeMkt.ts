@@ -114,8 +114,7 @@ function restoredDeletion(
   row: KeyTableRow,
   at: Instant,
 ): { readonly name: "notSent" } | { readonly name: "answered"; readonly at: Instant } {
-  const isAnswered = row.deleteAnsweredAt !== undefined || row.peerDeletedAt !== undefined;
-  return isAnswered || row.createdBy !== "ike" ? { name: "answered", at } : { name: "notSent" };
+  return row.deleteAnsweredAt !== undefined || row.createdBy !== "ike" ? { name: "answered", at } : { name: "notSent" };
 }
 
 function wrap(

@@ -71,18 +71,8 @@ export function hearDelete(turn: Turn, association: Association, mkt: Mkt): void
   turn.hasMoved = true;
   mkt.heardAt = turn.now.monotonic;
   if (mkt.row.peerDeletedAt === undefined) turn.amend(mkt, { peerDeletedAt: turn.now.wall });
-  const answered = { name: "answered", at: turn.now.monotonic } as const;
-  const { situation } = mkt;
-  if (situation.name === "removed") {
-    // The later of removal and D answered: only a first D counts.
-    if (situation.deletion.name !== "answered") mkt.situation = { ...situation, deletion: answered };
-    return;
-  }
+  if (mkt.situation.name === "removed") return;
   turn.event(association, "peerKeyState", "info", `the peer will not prefer key ${mkt.fingerprint} again`, { mkt });
-  // Its D does for both where ours would say nothing new: the key is replaced here too.
-  if (situation.name === "retiring" && situation.why === "replaced" && situation.deletion.name === "notSent") {
-    mkt.situation = { ...situation, deletion: answered };
-  }
 }
 
 export interface Saying {

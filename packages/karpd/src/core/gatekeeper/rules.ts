@@ -170,7 +170,7 @@ function isIdleAtBothEnds(mkt: Mkt, wasIdle: boolean): boolean {
   return wasIdle && isTold && isConfirmedByPeer(mkt);
 }
 
-/** The KeyID rests from the later of removal and D answered. */
+/** The KeyIDs rest from the later of removal and our D answered. */
 function mayReuseKeyIds(association: Association, mkt: Mkt, facts: Facts): Permission {
   if (mkt.situation.name !== "removed") return refuse("driver", "the key is not removed");
   const { deletion, since } = mkt.situation;

@@ -78,7 +78,10 @@ function safetyOf(association: Association): { readonly isSafe: boolean; readonl
   if (session.mode === "observe")
     return { isSafe: false, text: "mode observe: keys are negotiated and rolled, but never installed" };
   if (watch.foreign !== undefined) return { isSafe: true, text: watch.foreign.text };
-  if (revokedBecause !== undefined) return { isSafe: false, text: `closed: the keys were revoked (${revokedBecause})` };
+  if (revokedBecause !== undefined) {
+    const because = revokedBecause === "" ? "" : ` (${revokedBecause})`;
+    return { isSafe: false, text: `closed: the keys were revoked${because}` };
+  }
   const serving = currentMkt(association) ?? (preferred !== undefined && isServing(preferred) ? preferred : undefined);
   if (serving === undefined) {
     const isClosed = association.mkts.some((mkt) => isPlaceholder(mkt) && isLive(mkt));
