@@ -53,6 +53,11 @@ export class PeerTable {
     return this.#byName.get(name);
   }
 
+  /** False once it was removed, even if another one has its name. */
+  has(peer: Peer): boolean {
+    return this.#byName.get(peer.name) === peer;
+  }
+
   all(): Iterable<Peer> {
     return this.#byName.values();
   }

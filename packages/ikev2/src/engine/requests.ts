@@ -9,6 +9,8 @@ const MOST_MOVES = 3;
 
 /** Takes an operation to the peer's IKE SA, or lets it wait for one. */
 export function submit(engine: EngineContext, peer: Peer, operation: PeerOperation): void {
+  // Nobody waits for it: it is not worth an exchange, least of all a new IKE SA
+  if (operation.isOver) return;
   const sa = peer.usableIkeSa();
   if (sa !== undefined) {
     enqueue(engine, sa, operation);

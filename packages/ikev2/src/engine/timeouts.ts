@@ -30,8 +30,6 @@ export function timedOut(engine: EngineContext, timer: Timer): void {
       renew(engine, timer.sa);
       return;
     case "retry":
-      // Unless it was abandoned meanwhile
-      if (timer.operation.isOver) return;
       submit(engine, timer.peer, timer.operation);
       return;
     default:

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decodeMessage, encodeMessage, type IkePeer, NotifyType } from "../../src/index.ts";
 import { Pair } from "./pair.ts";
-import { ed25519Key, peerOf } from "./peers.ts";
+import { ed25519Key, peerOf, psk } from "./peers.ts";
 import { certificate } from "./selfSigned.ts";
 
 /** Both ends rekey at once; a has answered b's request, and its own is still unanswered. The wire: a's request, a's answer. */
@@ -180,4 +180,43 @@ test("own identities are those of the peers that are configured now", () => {
   pair.createMkt("a", 1);
   pair.flush();
   pair.assertSameMkt(1);
+});
+
+test("a request that is over begins no IKE SA when the one that it was sent in goes", () => {
+  for (const end of ["a peer that is gone from the configuration", "a request that was abandoned"]) {
+    const pair = Pair.established();
+    const requestId = pair.createMkt("a", 2);
+    if (end.startsWith("a peer")) pair.input("a", { kind: "configure", peers: [] });
+    else pair.input("a", { kind: "abandon", requestId });
+    pair.wire.length = 0;
+    pair.input("b", { kind: "closeIkeSa", peer: "a" });
+    pair.flush();
+    pair.elapse(300);
+    assert.equal(pair.sent.filter(({ text }) => text.startsWith("IKE_SA_INIT request")).length, 1, end);
+    assert.deepEqual(pair.a.states, [], end);
+    assert.equal(pair.a.of("mktFailed").length, 1, end);
+  }
+});
+
+test("what comes in an IKE SA of the credential before is answered, and means nothing any more", () => {
+  const pair = Pair.established();
+  const { events } = pair.a;
+  pair.input("a", {
+    kind: "configure",
+    peers: [peerOf("a", { remoteAuthentication: psk("another-one-0123456789abcdef") })],
+  });
+  pair.take("a: INFORMATIONAL request {D(IKE)}");
+  assert.deepEqual(pair.a.states, ["closing"]);
+  const before = events.length;
+  pair.inform("b", [{ kind: "keyState", sendId: 100, state: 4, reason: "stolen" }]);
+  pair.step("b: INFORMATIONAL request {N(KMP_KEY_STATE)}");
+  pair.step("a: INFORMATIONAL response {}");
+  pair.inform("b", [{ kind: "deleteMkts", sendIds: [100] }]);
+  pair.step("b: INFORMATIONAL request {D(TCP_AO 100)}");
+  pair.step("a: INFORMATIONAL response {}");
+  pair.createMkt("b", 7);
+  pair.step();
+  pair.step("a: CREATE_CHILD_SA response {N(TEMPORARY_FAILURE)}");
+  assert.deepEqual(events.slice(before), []);
+  assert.equal(pair.b.of("informed").length, 2);
 });

@@ -25,7 +25,8 @@ export function receiveInformational(
   request: ReceivedRequest,
   payloads: readonly Payload[],
 ): void {
-  const { secured } = sa;
+  // A peer that was dismissed, or that another credential took the place of, has nothing more to say
+  const secured = sa.secured !== undefined && engine.peers.has(sa.secured.peer) ? sa.secured : undefined;
   const deletes = payloadsOf(payloads, "D");
   const notifies = payloadsOf(payloads, "N");
   const fatal = notifies.find(({ notifyType }) => isFatal(notifyType));
