@@ -32,10 +32,7 @@ export function receiveAuthRequest(
   const peer = claimedPeer(engine, sa, idi, payloadOf(payloads, "IDr"));
   if (peer === undefined) {
     pretendToJudge(engine, state.handshake, idi, payloads);
-    const detail = engine.peers.isOwnIdentity(idi)
-      ? `the initiator claims our own identity ${formatIdentity(idi)}`
-      : `no peer at this address is ${formatIdentity(idi)}`;
-    refuseInitiator(engine, sa, request, detail);
+    refuseInitiator(engine, sa, request, whyNobody(engine, sa, idi, payloadOf(payloads, "IDr")));
     return;
   }
   const verdict = judgeInitiator(engine, state.handshake, peer, idi, payloads);
@@ -55,7 +52,7 @@ export function receiveAuthRequest(
 export function initiatorJudged(engine: EngineContext, sa: IkeSa, state: JudgingInitiator, refusal?: string): void {
   engine.awaitingAnswer.delete(state.validationId);
   // The configuration may have changed meanwhile
-  const isKnown = engine.peers.find(state.peer.name) === state.peer;
+  const isKnown = engine.peers.has(state.peer);
   const problem = isKnown ? refusal : "the peer is not configured any more";
   if (problem === undefined) complete(engine, sa, state);
   else refuseInitiator(engine, sa, state.request, problem, state.peer);
@@ -71,6 +68,14 @@ function claimedPeer(engine: EngineContext, sa: IkeSa, idi: IdPayload, idr: IdPa
         equalIdentities(config.remoteIdentity, idi) &&
         (idr === undefined || equalIdentities(config.localIdentity, idr)),
     );
+}
+
+/** For people: an initiator that is known but looks for somebody else is another mistake than an unknown one. */
+function whyNobody(engine: EngineContext, sa: IkeSa, idi: IdPayload, idr: IdPayload | undefined): string {
+  if (engine.peers.isOwnIdentity(idi)) return `the initiator claims our own identity ${formatIdentity(idi)}`;
+  if (idr === undefined || claimedPeer(engine, sa, idi, undefined) === undefined)
+    return `no peer at this address is ${formatIdentity(idi)}`;
+  return `${formatIdentity(idi)} looks for ${formatIdentity(idr)} here, which is not who we are`;
 }
 
 function judgeInitiator(

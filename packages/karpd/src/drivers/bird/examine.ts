@@ -76,7 +76,9 @@ async function checkInclude({ settings }: BirdSession): Promise<readonly DriverF
   if (status === "ENOENT") {
     return [
       ...found,
-      error(`${include} is missing and BIRD refuses to start without it: run karp init, or create it empty`),
+      error(
+        `${include} is missing and BIRD refuses to start without it: create it empty: install -m 640 -g bird /dev/null ${include}`,
+      ),
     ];
   }
   if (typeof status === "string")
