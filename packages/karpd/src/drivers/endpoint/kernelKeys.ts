@@ -10,11 +10,6 @@ export type KernelFailure =
 
 export type AddOutcome = { readonly kind: "added" } | KernelFailure;
 
-/** A key that a connection still uses has an ID that a wanted key is to have. */
-export function clashOf(stuck: readonly KeyIds[], wanted: readonly DriverKey[]): KeyIds | undefined {
-  return stuck.find((key) => wanted.some((other) => sharesId(key, other)));
-}
-
 /** The kernel will not take this key later either. */
 const FINAL = new Set(["algorithmUnknown", "invalidKey", "invalidArgument", "macTooLong", "outOfRange", "md5Conflict"]);
 
@@ -38,6 +33,12 @@ export class SocketKeys {
 
   get given(): readonly DriverKey[] {
     return [...this.#given.values()];
+  }
+
+  /** Deletes what has the ID of a wanted key and is another. @returns what the connection still uses */
+  makeRoom(wanted: readonly DriverKey[], successor?: KeyIds): readonly KeyIds[] {
+    const inTheWay = this.#unwanted(wanted).filter((present) => wanted.some((key) => sharesId(key, present)));
+    return inTheWay.filter((key) => !this.#delete(key, successor));
   }
 
   /** Deletes what is not wanted. @returns what the connection still uses */

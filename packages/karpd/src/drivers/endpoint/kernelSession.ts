@@ -3,7 +3,7 @@ import type { DriverLog } from "../context.ts";
 import { idsOf } from "../keys.ts";
 import { errnoOf, messageOf } from "../text.ts";
 import { encodeMessage } from "./bgpMessages.ts";
-import { clashOf, failureOf, SocketKeys } from "./kernelKeys.ts";
+import { failureOf, SocketKeys } from "./kernelKeys.ts";
 import { KernelLink, type LinkEnd } from "./kernelLink.ts";
 import type { KernelAddressing, KernelConnection, KernelListener, KernelSockets, KeyIds } from "./kernelSockets.ts";
 import { isSameKey } from "./keyRing.ts";
@@ -164,10 +164,12 @@ export class KernelSession {
   }
 
   #settle(successor?: DriverKey): Exclude<ApplyOutcome, { kind: "lost" | "foreign" }> {
-    const stuck = this.#deleteUnwanted(successor);
-    const clash = clashOf(stuck, this.#wanted);
+    const [clash] = [...this.#links].flatMap(
+      ({ keys }) => this.#ifOpen(() => keys.makeRoom(this.#wanted, successor)) ?? [],
+    );
     if (clash !== undefined)
       return { kind: "refused", reason: `the kernel: KeyID ${idsOf(clash)} still belongs to a key in use` };
+    this.#listener?.keys.makeRoom(this.#wanted);
     const links = [...this.#links].map((link) => this.#ifOpen(() => link.keys.add(this.#wanted)));
     for (const added of [this.#listener?.keys.add(this.#wanted), ...links]) {
       if (added === undefined || added.kind === "added") continue;
