@@ -1,5 +1,6 @@
 import { formatProblems } from "../config/formatProblems.ts";
 import { loadConfiguration } from "../config/loadConfiguration.ts";
+import type { ConfigProblem } from "../config/problem.ts";
 import type { Configuration } from "../core/configuration.ts";
 import { type DriverKinds, DriverSet, driverOptions } from "../runtime/driverSet.ts";
 import { createLogger } from "../runtime/logger.ts";
@@ -21,21 +22,25 @@ export async function check(options: CheckOptions): Promise<{ readonly text: str
       ok: false,
     };
   }
-  const warnings = loaded.warnings.length === 0 || options.json ? "" : `${formatProblems(loaded.warnings)}\n`;
-  const { configuration } = loaded;
-  const findings: Finding[] = [
-    {
-      severity: "ok",
-      about: "configuration",
-      text: `${options.configurationFile}: ${configuration.sessions.length} sessions, ${configuration.peers.length} peers`,
-    },
-    ...loaded.warnings.map(
-      ({ what, advice, path }): Finding => ({ severity: "warning", about: path, text: `${what}; ${advice}` }),
-    ),
-  ];
+  const { configuration, warnings } = loaded;
+  const sessions = countOf(configuration.sessions, "session");
+  const peers = countOf(configuration.peers, "peer");
+  const summary = `${options.configurationFile}: ${sessions}, ${peers}`;
+  const findings: Finding[] = [{ severity: "ok", about: "configuration", text: summary }];
+  // For people they stand above, with their lines and carets
+  if (options.json) findings.push(...warnings.map(asFinding));
   if (!options.offline) findings.push(...(await examineSessions(configuration, options.driverKinds)));
   const { text, ok } = report(findings, options.json);
-  return { text: `${warnings}${text}`, ok };
+  return { text: options.json || warnings.length === 0 ? text : `${formatProblems(warnings)}\n\n${text}`, ok };
+}
+
+/** A warning of the configuration as one line. */
+export function asFinding({ path, what, advice }: ConfigProblem): Finding {
+  return { severity: "warning", about: path, text: `${what}; ${advice}` };
+}
+
+function countOf(list: readonly unknown[], noun: string): string {
+  return `${list.length} ${noun}${list.length === 1 ? "" : "s"}`;
 }
 
 /** What each session's driver finds wrong with the routing daemon's side. */

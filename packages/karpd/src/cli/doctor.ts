@@ -5,19 +5,20 @@ import type { DaemonSettings } from "../config/settings.ts";
 import { ControlClient, ControlError } from "../control/client.ts";
 import type { PeerView, SessionView } from "../core/views.ts";
 import { type DriverKinds, driverOptions } from "../runtime/driverSet.ts";
-import { examineSessions } from "./check.ts";
+import { asFinding, examineSessions } from "./check.ts";
 import { type Finding, report } from "./findings.ts";
 
 export interface DoctorOptions {
   readonly configurationFile: string;
-  readonly socket: string;
+  /** Where the daemon is asked; absent: where the configuration says. */
+  readonly socket?: string;
   readonly json: boolean;
   readonly driverKinds: DriverKinds;
 }
 
 /** `karp doctor`: from the machine up to the peers, everything that could keep karp from working, each line with what to do. */
 export async function doctor(options: DoctorOptions): Promise<{ readonly text: string; readonly ok: boolean }> {
-  const findings: Finding[] = [machine(), await kernel()];
+  const findings: Finding[] = [machine(), kernel()];
   const loaded = await loadConfiguration(options.configurationFile, driverOptions(options.driverKinds));
   if (!loaded.ok) {
     findings.push({
@@ -29,11 +30,7 @@ export async function doctor(options: DoctorOptions): Promise<{ readonly text: s
     return { text: options.json ? text : `${formatProblems(loaded.problems)}\n${text}`, ok: false };
   }
   findings.push({ severity: "ok", about: "configuration", text: options.configurationFile });
-  findings.push(
-    ...loaded.warnings.map(
-      ({ path, what, advice }): Finding => ({ severity: "warning", about: path, text: `${what}; ${advice}` }),
-    ),
-  );
+  findings.push(...loaded.warnings.map(asFinding));
   findings.push(...(await examineSessions(loaded.configuration, options.driverKinds)));
   findings.push(...(await daemon(options.socket, loaded.daemon)));
   return report(findings, options.json);
@@ -43,8 +40,11 @@ function machine(): Finding {
   return { severity: "ok", about: "machine", text: `Node.js ${process.version}, ${process.platform} ${process.arch}` };
 }
 
-async function kernel(): Promise<Finding> {
-  const { supported, algorithms } = await probeKernelTcpAo();
+function kernel(): Finding {
+  const probed = probe();
+  if (typeof probed === "string")
+    return { severity: "warning", about: "kernel", text: `cannot be asked whether it has TCP-AO: ${probed}` };
+  const { supported, algorithms } = probed;
   if (supported) return { severity: "ok", about: "kernel", text: `has TCP-AO with ${algorithms.join(", ")}` };
   return {
     severity: "warning",
@@ -53,9 +53,18 @@ async function kernel(): Promise<Finding> {
   };
 }
 
+/** What the kernel can do, or why nobody knows: where no native code can be loaded there is nothing to ask with. */
+function probe(): ReturnType<typeof probeKernelTcpAo> | string {
+  try {
+    return probeKernelTcpAo();
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
 /** What the running daemon says of itself, its peers and its sessions. */
-async function daemon(socket: string, settings: DaemonSettings): Promise<readonly Finding[]> {
-  const path = socket === "" ? settings.control.socketPath : socket;
+async function daemon(socket: string | undefined, settings: DaemonSettings): Promise<readonly Finding[]> {
+  const path = socket ?? settings.control.socketPath;
   const client = new ControlClient(path);
   try {
     const peers = (await client.get("/v1/peers")) as readonly PeerView[];

@@ -12,7 +12,7 @@ export interface CommandActions {
   diff(options: { readonly socket: string; readonly json: boolean }): Promise<void>;
   init(options: InitOptions): Promise<void>;
   demo(options: DemoOptions): Promise<void>;
-  doctor(options: { readonly config: string; readonly socket: string; readonly json: boolean }): Promise<void>;
+  doctor(options: { readonly config: string; readonly socket?: string; readonly json: boolean }): Promise<void>;
   show(
     what: Showable,
     options: { readonly socket: string; readonly json: boolean; readonly session?: string },
@@ -94,7 +94,11 @@ function daemonCommands(program: Command, actions: CommandActions): void {
     .command("doctor")
     .description("look for what keeps karp from working here, and say what to do")
     .addOption(configOption())
-    .addOption(socketOption())
+    .addOption(
+      new Option("-s, --socket <path>", "control socket of the daemon (default: as the configuration says)").env(
+        "KARP_SOCKET",
+      ),
+    )
     .option("--json", "for programs", false)
     .action((options) => actions.doctor(options));
 }

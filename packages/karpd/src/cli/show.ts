@@ -1,6 +1,6 @@
 import { ControlClient } from "../control/client.ts";
 import type { KeyView, PeerView, RolloverView, SessionView } from "../core/views.ts";
-import { duration, moment, table } from "./text.ts";
+import { CommandFailure, instant, moment, table } from "./text.ts";
 
 export const showable = ["peers", "sessions", "keys", "rollovers", "events"] as const;
 export type Showable = (typeof showable)[number];
@@ -12,18 +12,35 @@ export interface ShowOptions {
   readonly session?: string;
 }
 
-/** What `karp show WHAT` prints. */
+/** What `karp show WHAT` prints. @throws CommandFailure when there is no such session */
 export async function show(what: Showable, options: ShowOptions, nowMilliseconds: number): Promise<string> {
   const client = new ControlClient(options.socket);
   const all = (await client.get(`/v1/${what}`)) as readonly Record<string, unknown>[];
   const wanted = options.session === undefined ? all : all.filter((view) => isAbout(view, options.session));
+  if (options.session !== undefined && wanted.length === 0) await assertSession(client, options.session);
   if (options.json) return JSON.stringify(wanted, undefined, 2);
+  if (wanted.length === 0) return NOTHING[what];
   if (what === "rollovers") {
     const sessions = (await client.get("/v1/sessions")) as readonly SessionView[];
     return rollovers(wanted as never, sessions, nowMilliseconds);
   }
   return TEXT[what](wanted as never, nowMilliseconds);
 }
+
+async function assertSession(client: ControlClient, wanted: string): Promise<void> {
+  const names = ((await client.get("/v1/sessions")) as readonly SessionView[]).map(({ session }) => session);
+  if (names.includes(wanted)) return;
+  const there = names.length === 0 ? "none is configured" : `there are ${names.join(", ")}`;
+  throw new CommandFailure(`there is no session ${wanted}; ${there}`);
+}
+
+const NOTHING: Readonly<Record<Showable, string>> = {
+  peers: "no peers: no session is configured",
+  sessions: "no session is configured",
+  keys: "no keys yet; karp show rollovers says who is waited for",
+  rollovers: "no session is configured",
+  events: "no events yet",
+};
 
 function isAbout(view: Record<string, unknown>, session: string | undefined): boolean {
   const sessions = view["sessions"];
@@ -54,7 +71,7 @@ function sessions(views: readonly SessionView[]): string {
     view.rollover.step,
     view.safety,
   ]);
-  return table(["SESSION", "PROTOCOL", "DRIVER", "MODE", "", "ROLLOVER", "WHY"], rows);
+  return table(["SESSION", "PROTOCOL", "DRIVER", "MODE", "SAFE?", "ROLLOVER", "WHY"], rows);
 }
 
 function keys(views: readonly KeyView[], now: number): string {
@@ -85,7 +102,7 @@ interface EventLine {
 
 function events(lines: readonly EventLine[]): string {
   return table(
-    ["AT", "", "EVENT", "SESSION", "WHAT"],
+    ["AT", "LEVEL", "EVENT", "SESSION", "WHAT"],
     lines.map((line) => [
       line.at,
       line.severity === "info" ? "" : line.severity,
@@ -126,11 +143,6 @@ function rollover(view: RolloverView, session: SessionView | undefined, now: num
     );
   }
   if (view.nextCommand !== undefined) lines.push(`  try       ${view.nextCommand}`);
-  for (const step of view.timeline) lines.push(`  ${step.at.slice(11, 23)} ${step.text}`);
+  for (const step of view.timeline) lines.push(`  ${instant(step.at)} ${step.text}`);
   return lines.join("\n");
-}
-
-/** "frozen for 2 h" and the like, for the answers of commands. */
-export function frozenText(seconds: number): string {
-  return `no rollover for ${duration(seconds)}`;
 }

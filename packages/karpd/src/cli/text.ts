@@ -18,13 +18,17 @@ export function moment(rfc3339: string | undefined, nowMilliseconds: number): st
   if (rfc3339 === undefined) return "-";
   const at = Date.parse(rfc3339);
   if (Number.isNaN(at)) return rfc3339;
-  const absolute = `${new Date(at).toISOString().slice(0, 19).replace("T", " ")}Z`;
   const seconds = Math.round((nowMilliseconds - at) / 1000);
-  return `${absolute} (${seconds >= 0 ? `${duration(seconds)} ago` : `in ${duration(-seconds)}`})`;
+  return `${instant(rfc3339)} (${seconds >= 0 ? `${duration(seconds)} ago` : `in ${duration(-seconds)}`})`;
+}
+
+/** "2026-11-21 04:30:00Z": a rollover may take days, so the date is always there. */
+export function instant(rfc3339: string): string {
+  return `${rfc3339.slice(0, 19).replace("T", " ")}Z`;
 }
 
 /** The largest unit that says it well: "45 s", "12 min", "5 h", "30 d". */
-export function duration(seconds: number): string {
+function duration(seconds: number): string {
   if (seconds < 120) return `${Math.round(seconds)} s`;
   if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
   if (seconds < 172_800) return `${Math.round(seconds / 3600)} h`;

@@ -37,7 +37,13 @@ export const AdminKeyNameBody = Type.Object(
   { additionalProperties: false },
 );
 export const EventsQuery = Type.Object(
-  { limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }) },
+  {
+    limit: Type.String({
+      pattern: "^(1000|[1-9][0-9]{0,2})$",
+      default: "100",
+      description: "how many at most, 1 to 1000",
+    }),
+  },
   { additionalProperties: false },
 );
 

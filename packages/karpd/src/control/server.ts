@@ -30,7 +30,13 @@ export async function startControlServer(
   ready: Promise<void>,
 ): Promise<ControlServer> {
   await removeStaleSocket(path);
-  const app: FastifyInstance = Fastify({ logger: false, bodyLimit: 64 * 1024, forceCloseConnections: true });
+  const app: FastifyInstance = Fastify({
+    logger: false,
+    bodyLimit: 64 * 1024,
+    forceCloseConnections: true,
+    // A word that is misspelt is an error and no silence; a number is no text
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: false } },
+  });
   app.addHook("onRequest", () => ready);
   app.setErrorHandler(sayWhatIsWrong);
   app.setNotFoundHandler(async ({ method, url }, reply) =>
@@ -74,9 +80,11 @@ async function removeStaleSocket(path: string): Promise<void> {
 async function sayWhatIsWrong(error: FastifyError, _request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
   const status = error.statusCode ?? 500;
   const isCallers = status >= 400 && status < 500;
-  return await reply
-    .status(status)
-    .send({ ok: false, code: isCallers ? "badRequest" : "internal", text: error.message });
+  const unknown = error.validation
+    ?.map(({ params }) => params["additionalProperty"])
+    .find((name) => name !== undefined);
+  const text = unknown === undefined ? error.message : `${error.message}: ${String(unknown)}`;
+  return await reply.status(status).send({ ok: false, code: isCallers ? "badRequest" : "internal", text });
 }
 
 /** bind(2) tells neither which directory nor whether it is there. */

@@ -27,10 +27,10 @@ export function viewRoutes(app: FastifyInstance, backend: ControlBackend): void 
       return reply.status(changes.ok ? 200 : 422).send(changes);
     },
   );
-  app.get<{ Querystring: { limit: number } }>(
+  app.get<{ Querystring: { limit: string } }>(
     "/v1/events",
     { schema: { summary: "the newest events, oldest first", querystring: EventsQuery, response: { 200: Views } } },
-    async (request) => backend.events(request.query.limit).map(eventJson),
+    async (request) => backend.events(Number(request.query.limit)).map(eventJson),
   );
   app.get(
     "/v1/events/stream",

@@ -228,6 +228,7 @@ describe("control interface", { concurrency: 4 }, () => {
       ["rekey", '{"session":', /JSON/i],
       ["rekey", '{"session":7}', /session/],
       ["rekey", '{"session":"BGP 1"}', /session/],
+      ["revoke", '{"session":"bgp1","reson":"stolen"}', /additional properties: reson/],
       ["freeze", '{"seconds":0}', /seconds/],
       ["freeze", '{"seconds":"long"}', /seconds/],
       ["Keytable_insertSA", JSON.stringify({ ...manual, key: "00" }), /key/],
@@ -240,6 +241,11 @@ describe("control interface", { concurrency: 4 }, () => {
       assert.equal(answer.body.code, "badRequest");
       assert.match(answer.body.text ?? "", sentence, `${name} ${body}`);
     }
+    const { status, body } = await call(r1, "GET", "/v1/events?limit=many");
+    assert.equal(status, 400);
+    assert.match(body.text ?? "", /limit/);
+    const { body: one } = await call(r1, "GET", "/v1/events?limit=1");
+    assert.equal((one as unknown as readonly unknown[]).length, 1);
     assert.ok(r1.events.slice(before).every(({ name }) => name === "ikeSaFailed" || name === "mktFailed"));
   });
 
