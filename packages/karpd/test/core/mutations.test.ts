@@ -150,9 +150,13 @@ function start(pair: Pair): Pair {
   return pair;
 }
 
+/** Where one end alone cannot do harm, as the other refuses. */
+const brokenAtBothEnds: readonly Partial<Rules>[] = [mutations["KeyIDs reused at once"] ?? {}];
+
 function findings(scenario: string, seed: number, broken: Partial<Rules>): readonly string[] {
-  const make = (options: PairOptions = {}): Pair =>
-    makePair({ ...options, seed, rulesA: { ...defaultRules, ...broken } });
+  const rulesA = { ...defaultRules, ...broken };
+  const rulesB = brokenAtBothEnds.includes(broken) ? rulesA : defaultRules;
+  const make = (options: PairOptions = {}): Pair => makePair({ ...options, seed, rulesA, rulesB });
   try {
     return scenarios[scenario]?.(make) ?? [];
   } catch (error) {
