@@ -16,6 +16,8 @@ const checks = [
   ["promises and switches", () => run(bin("eslint"), ["."])],
   ["import directions", importDirections],
   ["no clock and no dice in the cores", coresArePure],
+  ["lockfile complete", lockfileIsComplete],
+  ["version in one place", versionIsOne],
   ["dead code", () => run(bin("knip"), [])],
   ["registry up to date", () => run(process.execPath, ["registry/generate.js", "--check"])],
   ...(process.argv.includes("--no-tests")
@@ -68,6 +70,31 @@ function coresArePure() {
   );
   for (const file of impure) console.log(`  ${file}: a clock, dice or Node in a core`);
   return files.length > 0 && impure.length === 0;
+}
+
+/**
+ * `npm ci` refuses a lockfile that leaves out a package of another platform, and `npm install` leaves one out where the
+ * registry at hand does not have it.
+ */
+function lockfileIsComplete() {
+  const { packages } = JSON.parse(readFileSync("package-lock.json", "utf8"));
+  const missing = Object.entries(packages).flatMap(([path, { optionalDependencies }]) =>
+    Object.keys(optionalDependencies ?? {}).filter(
+      (name) =>
+        packages[`node_modules/${name}`] === undefined && packages[`${path}/node_modules/${name}`] === undefined,
+    ),
+  );
+  for (const name of missing)
+    console.log(`  package-lock.json lacks ${name}: take its entry from the lockfile's history`);
+  return missing.length === 0;
+}
+
+function versionIsOne() {
+  const versions = ["package.json", ...globSync("packages/*/package.json")].map(
+    (file) => JSON.parse(readFileSync(file, "utf8")).version,
+  );
+  const said = /version = "([^"]+)"/.exec(readFileSync("packages/karpd/src/version.ts", "utf8"))?.[1];
+  return new Set([...versions, said]).size === 1;
 }
 
 /** @param {string} why */
