@@ -61,7 +61,7 @@ function total(states: readonly RouterState[], name: string): number {
 const atLeast = (rollovers: number) => (states: readonly RouterState[]) =>
   states.length === 2 && states.every((state) => state.rollovers >= rollovers && state.rollover?.step !== "preferred");
 
-describe("karp demo", { concurrency: 3 }, () => {
+describe("karp demo", { concurrency: 5 }, () => {
   test("two daemons, two rollovers, at least two segments a second each way, no reject, no gap", async () => {
     const from = performance.now();
     const { view, endOnce } = demoWith({});
