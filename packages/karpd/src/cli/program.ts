@@ -88,7 +88,7 @@ function daemonCommands(program: Command, actions: CommandActions): void {
     .command("demo")
     .description("two daemons on this machine key a session and roll it; no root, no kernel support needed")
     .option("--json", "one JSON event a line", false)
-    .option("--seconds <n>", "how long", positive, 20)
+    .option("--seconds <n>", "how long", positive, 18)
     .action((options) => actions.demo(options));
   program
     .command("doctor")

@@ -53,7 +53,11 @@ describe("karp demo as a command", { concurrency: 3 }, () => {
     assert.match(ended.stderr, /^karp demo: ended early: only [01] rollovers? at both ends \(2 are needed\)$/m);
     assert.doesNotMatch(ended.stderr, /^ {4}at /m);
     assert.deepEqual(processesAt(place), []);
-    assert.deepEqual(readdirSync(place), []);
+    // Node.js keeps its cache of compiled code there as well
+    assert.deepEqual(
+      readdirSync(place).filter((name) => name.startsWith("karp-")),
+      [],
+    );
   });
 
   test("too short a time: the summary, the reason, exit status 1; every line is JSON", async (t) => {
