@@ -92,7 +92,8 @@ export function sayingOf(turn: Turn, association: Association, mkt: Mkt): Saying
   if (mkt.acceptance.name === "lost") return { state: KeyState.withdrawn, reason: mkt.acceptance.reason };
   if (mkt.acceptance.name === "refused") return { state: KeyState.failed, reason: mkt.acceptance.reason };
   if (!isAccepted(mkt)) return sayingOfMissing(association, mkt);
-  if (mkt === currentMkt(association) || isSentWith(association, mkt)) return { state: KeyState.inUse, reason: "" };
+  if (mkt === currentMkt(association) || isSentWith(turn, association, mkt))
+    return { state: KeyState.inUse, reason: "" };
   if (turn.ground.rules.mayTellReady(association, mkt)) return { state: KeyState.ready, reason: "" };
   return isAccepted(mkt) ? undefined : sayingOfMissing(association, mkt);
 }
@@ -101,10 +102,21 @@ export function sayingOf(turn: Turn, association: Association, mkt: Mkt): Saying
  * Our current_key is this one since we prefer it: we send with it. Said before it is current here, because two ends
  * whose daemons count no segments by key have nothing but each other's word (DESIGN section 5, step 5).
  */
-function isSentWith({ watch: { last } }: Association, { situation, row }: Mkt): boolean {
-  if (situation.name !== "preferred" || situation.confirmedAt === undefined || last === undefined) return false;
+function isSentWith(turn: Turn, association: Association, { situation, row }: Mkt): boolean {
+  if (situation.name !== "preferred" || situation.confirmedAt === undefined) return false;
+  if (!turn.facts(association).observes) return hasSettled(turn, association, situation.confirmedAt);
+  const { last } = association.watch;
+  if (last === undefined) return false;
   const { connections, currentSendId } = last.observation;
   return last.at >= situation.confirmedAt && connections !== 0 && currentSendId === row.sendId;
+}
+
+/** Nothing can be seen here, but the driver confirmed that the key is the one to send with, and time enough has passed. */
+function hasSettled(turn: Turn, { session }: Association, confirmedAt: Instant): boolean {
+  const settled = later(confirmedAt, session.rollover.settleSeconds);
+  if (turn.now.monotonic >= settled) return true;
+  turn.wake(settled);
+  return false;
 }
 
 function sayingOfRetiring(
