@@ -66,8 +66,10 @@ function ofWanted(
     const explanation = waiting(association, now, isFrozen ? "operator" : "clock", heldBackBecause, wanted.sinceWall);
     return isFrozen ? { ...explanation, nextCommand: `karp thaw ${name}` } : explanation;
   }
-  const reason = wanted.lastFailure ?? "the request has not been sent yet";
-  return { ...waiting(association, now, "peer", reason, wanted.sinceWall), nextAt: wanted.notBefore };
+  const { lastFailure, notBefore, sinceWall } = wanted;
+  const reason = lastFailure ?? "the request has not been sent yet";
+  const explanation = { ...waiting(association, now, "peer", reason, sinceWall), nextAt: notBefore };
+  return lastFailure === undefined ? explanation : { ...explanation, nextCommand: "karp doctor" };
 }
 
 function ofCandidate(ground: Ground, association: Association, mkt: Mkt, now: Now): Explanation {

@@ -248,7 +248,7 @@ export function setDriver(association: Association, change: Partial<Driver>): vo
   association.driver = { ...association.driver, ...change };
 }
 
-export function equalPlans(a: Plan, b: Plan): boolean {
+function equalPlans(a: Plan, b: Plan): boolean {
   if (a.size !== b.size) return false;
   for (const [mkt, use] of a) {
     if (b.get(mkt) !== use) return false;

@@ -23,7 +23,7 @@ import type { Turn } from "./turn.ts";
 /** The end that does not begin gives the other so long to. */
 const COURTESY_SECONDS = 5;
 /** How long a candidate may be under way before somebody who asks for a rollover replaces it. */
-export const STUCK_SECONDS = 60;
+const STUCK_SECONDS = 60;
 /** Somebody who may hold an MKT that we do not know of is asked to delete it; for so long its SendID is not used again. */
 const DOUBT_SECONDS = 600;
 
@@ -217,6 +217,7 @@ function exhausted(turn: Turn, association: Association, wanted: Wanted): void {
     ...wanted,
     attempts: wanted.attempts + 1,
     notBefore: later(turn.now.monotonic, 60),
+    lastFailure: "no KeyID is free at both ends: `reserved-key-ids` here or there leaves too few",
     takenByPeer: undefined,
   };
   turn.wake(association.negotiation.notBefore);

@@ -3,6 +3,7 @@ import type { Observation, ObserveOutcome } from "../../ports/routingDriver.ts";
 import { later } from "../time.ts";
 import {
   type Association,
+  currentMkt,
   isAccepted,
   isLive,
   isPlaceholder,
@@ -195,10 +196,21 @@ function noticeStray(turn: Turn, association: Association, { connections, rnextR
 
 /** preferred -> current, when it is proven; the older ones retire. */
 export function judgeCurrent(turn: Turn, association: Association): void {
+  reviewProof(association);
   const mkt = association.preferred;
   if (mkt === undefined || mkt.situation.name !== "preferred") return;
   const proof = turn.ground.rules.provenCurrent(association, mkt, turn.facts(association));
   if (proof !== undefined) becomeCurrent(turn, association, mkt, proof);
+}
+
+/** A key that became current without traffic is seen in use later, or the peer is seen to ask for another. */
+function reviewProof(association: Association): void {
+  const mkt = currentMkt(association);
+  const sendId = association.watch.last?.observation.currentSendId;
+  if (mkt?.situation.name !== "current" || sendId === undefined) return;
+  const isAskedFor = sendId === mkt.row.sendId;
+  const proof = !isAskedFor ? "restored" : mkt.wasUsed ? "traffic" : mkt.situation.proof;
+  if (proof !== mkt.situation.proof) mkt.situation = { ...mkt.situation, proof };
 }
 
 function becomeCurrent(turn: Turn, association: Association, mkt: Mkt, proof: Proof): void {
@@ -251,6 +263,6 @@ function giveUpObservation(turn: Turn, association: Association, watch: Watch): 
   examined(turn, association);
 }
 
-export function setWatch(association: Association, change: Partial<Watch>): void {
+function setWatch(association: Association, change: Partial<Watch>): void {
   association.watch = { ...association.watch, ...change };
 }

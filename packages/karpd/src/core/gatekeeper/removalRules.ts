@@ -5,7 +5,7 @@ import { type Association, currentMkt, isAccepted, type Mkt, type Retiring } fro
 import { type Facts, granted, type Permission, refuse } from "./rules.ts";
 
 /** How old an observation may be on which a key is removed, and how long the key must not have been seen in use. */
-export const FRESH_SECONDS = 10;
+const FRESH_SECONDS = 10;
 const QUIET_SECONDS = 3;
 
 /** Seconds that a replaced key is kept after D: at most a quarter of the period. */
@@ -80,11 +80,10 @@ function isCommittedTo(association: Association, successor: Mkt, old: Mkt): bool
   // Level-triggered: it says so for as long as the old one is current there.
   if (old.row.peerState === KeyState.inUse) return false;
   if (successor.row.peerState === KeyState.inUse) return true;
-  // An idle session proves nothing about the peer's end: its own word is needed.
+  // An idle session, or one from before a restart, proves nothing about the peer's end: its own word is needed.
   return (
-    successor.wasUsed &&
     successor.situation.name === "current" &&
-    successor.situation.proof !== "idle" &&
+    successor.situation.proof === "traffic" &&
     association.driver.confirmed?.get(successor) === "preferred"
   );
 }
