@@ -20,6 +20,7 @@ function assertUnkeyed(router: Router, reason: RegExp): void {
   assert.equal(rollover.waitingFor?.whom, router.otherIdentity);
   assert.match(rollover.waitingFor?.reason ?? "", reason);
   assert.match(rollover.waitingFor?.since ?? "", /^\d{4}-/);
+  assert.equal(rollover.nextCommand, rollover.step === "wanted" ? "karp doctor" : undefined);
 }
 
 function usePsk(router: Router, secret: string): void {

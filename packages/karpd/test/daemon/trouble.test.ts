@@ -49,7 +49,8 @@ describe("trouble", { concurrency: 4 }, () => {
     assert.equal(r1.fingerprint, before);
     assert.equal(r1.view.safe, true);
     assert.equal(r1.rollover.step, "wanted");
-    assert.notEqual(r1.rollover.waitingFor, undefined);
+    assert.match(r1.rollover.waitingFor?.reason ?? "", /^no KeyID is free at both ends/);
+    assert.equal(r1.rollover.nextCommand, "karp doctor");
     assert.equal(r2.view.safe, true);
   });
 
@@ -62,7 +63,7 @@ describe("trouble", { concurrency: 4 }, () => {
     assert.equal(view.waitingFor?.whom, "r2.test.example");
     assert.match(
       await r1.show("rollovers"),
-      /^bgp1: NOT SAFE: not protected: there is no key yet\n {2}step {6}(wanted|negotiating).*\n {2}waits for r2\.test\.example since .*: the peer did not answer$/m,
+      /^bgp1: NOT SAFE: not protected: there is no key yet\n {2}step {6}(wanted|negotiating).*\n {2}waits for r2\.test\.example since .*: the peer did not answer\n {2}next .*\n {2}try {7}karp doctor$/m,
     );
     assert.match(await r1.show("peers"), /(none|connecting) .* the peer did not answer$/m);
     const from = performance.now();

@@ -120,12 +120,17 @@ describe("karp demo", { concurrency: 5 }, () => {
     const { view, endOnce } = demoWith({ r2: "readyTooEarly" }, { onStarted: (daemons) => (running = daemons) });
     const isRejected = (states: readonly RouterState[]): boolean => total(states, "segmentsRejected") > 0;
     // r1 takes r2's word, and then has to connect anew: with a key that r2 does not have yet
-    const isPreferred = () => view.latest[0]?.keys.some(({ state, sendId }) => state === "preferred" && sendId > 1);
+    const preferred = () => view.latest[0]?.keys.find(({ state, sendId }) => state === "preferred" && sendId > 1);
+    const tried = new Set<string>();
     let isOver = false;
     const killing = (async () => {
       while (!isOver && !isRejected(view.latest)) {
-        if (isPreferred()) await found(running[0], "r1").killAndRestart();
-        await nextTurn(200);
+        const { fingerprint } = preferred() ?? {};
+        if (fingerprint !== undefined && !tried.has(fingerprint)) {
+          tried.add(fingerprint);
+          await found(running[0], "r1").killAndRestart();
+        }
+        await nextTurn(100);
       }
     })();
     const { ok, summary } = await endOnce(isRejected);
