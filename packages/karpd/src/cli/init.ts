@@ -1,3 +1,6 @@
+import { isIP } from "node:net";
+import { isAbsolute } from "node:path";
+import { parseIdentity } from "@karp/ikev2";
 import { type InitialValues, initialConfiguration } from "../config/initialConfiguration.ts";
 import { writeNewFile } from "./commands.ts";
 import { CommandFailure } from "./text.ts";
@@ -10,8 +13,9 @@ const EMPTY_INCLUDE =
 export async function init(
   options: InitialValues & { readonly config: string; readonly include?: string },
 ): Promise<string> {
-  const { config, include, ...values } = options;
-  const session = values.session ?? "r2";
+  const { config, ...values } = options;
+  const { session = "r2", include } = values;
+  refuse(options);
   if (!(await writeNewFile(config, initialConfiguration(values), 0o644))) {
     throw new CommandFailure(`${config} exists and stays as it is; edit it, or name another file with --config`);
   }
@@ -27,4 +31,21 @@ Next:
      then \`birdc configure\` (the file is empty: nothing changes)
   3. karp check
   4. karp run, here and on the other router; then karp show rollovers`;
+}
+
+/** What was said has to fit before anything is written. */
+function refuse({ router, session, local, remote, peer, include }: InitialValues): void {
+  const faults = [
+    session !== undefined &&
+      !/^[a-z0-9._-]{1,63}$/.test(session) &&
+      `--session ${session}: write 1 to 63 of a-z, 0-9, dot, dash, underscore`,
+    local !== undefined && isIP(local) === 0 && `--local ${local}: write an IP address such as 10.0.0.1`,
+    remote !== undefined && isIP(remote) === 0 && `--remote ${remote}: write an IP address such as 10.0.0.2`,
+    router !== undefined &&
+      parseIdentity(router) === undefined &&
+      `--router ${router}: write a name such as r1.example.net`,
+    peer !== undefined && parseIdentity(peer) === undefined && `--peer ${peer}: write a name such as r2.example.net`,
+    include !== undefined && !isAbsolute(include) && `--include ${include}: write an absolute path`,
+  ].filter((fault) => fault !== false);
+  if (faults.length > 0) throw new CommandFailure(`nothing was written\n  ${faults.join("\n  ")}`);
 }

@@ -6,6 +6,8 @@ export interface InitialValues {
   readonly local?: string;
   readonly remote?: string;
   readonly peer?: string;
+  /** The file that BIRD includes, when it is not the driver's default. */
+  readonly include?: string;
 }
 
 /** A first configuration: one session in mode observe, with what to do next in comments. It passes `karp check` once its files are there. */
@@ -28,7 +30,7 @@ credentials:
 sessions:
   ${session}:
     protocol: bgp                        # bgp, ldp, msdp, pcep, rpki-rtr
-    driver: ${driver}
+    driver: ${driver}${values.include === undefined ? "" : `\n    bird: { include: ${JSON.stringify(values.include)} }`}
     local: ${local}
     remote: ${remote}
     peer: ${peer}                 # the only identity that may key this session

@@ -86,6 +86,15 @@ describe("command line", { concurrency: 2 }, () => {
     }
   });
 
+  test("karp init refuses what cannot be, and writes nothing", async (t) => {
+    const config = join(folder(t), "karp.yaml");
+    const wrong = ["--session", "R 2", "--local", "foo", "--remote", "10.0.0.2/24", "--include", "r2.conf"];
+    const { code, stderr } = await Karp.run(["init", "--config", config, ...wrong]);
+    assert.equal(code, 1);
+    for (const word of wrong.filter((one) => one.startsWith("--"))) assert.ok(stderr.includes(word), word);
+    assert.ok(!existsSync(config));
+  });
+
   test("karp init writes what karp check accepts once the files are there, and touches nothing that exists", async (t) => {
     const home = folder(t);
     const config = join(home, "karp.yaml");
@@ -108,6 +117,10 @@ describe("command line", { concurrency: 2 }, () => {
       /^wrote .*karp\.yaml \(mode observe: karp will negotiate and roll keys, and touch nothing\)\nwrote .*r2\.conf\n\nNext:\n {2}1\. /,
     );
     assert.match(readFileSync(include, "utf8"), /^# Written by karp/);
+    assert.ok(
+      readFileSync(config, "utf8").includes(`bird: { include: "${include}" }`),
+      "karp writes the file that BIRD reads",
+    );
 
     const again = await Karp.run(words);
     assert.equal(again.code, 1);

@@ -1,5 +1,5 @@
 import type { Writable } from "node:stream";
-import { table } from "../text.ts";
+import { frame } from "./frame.ts";
 import type { DemoRouter } from "./layOut.ts";
 import type { RouterState } from "./runningRouter.ts";
 
@@ -45,17 +45,18 @@ export class JsonView implements DemoView {
   }
 }
 
-const TIMELINE_LINES = 12;
+/** Where people look; `columns` and `rows` are there when it is a terminal. */
+type Terminal = Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
 
 /** Both key tables side by side and the timeline of the rollovers, drawn over itself; plain lines where there is no terminal. */
 export class LiveView implements DemoView {
-  readonly #out: Writable & { readonly isTTY?: boolean };
+  readonly #out: Terminal;
   readonly #timeline: string[] = [];
   #heading = "";
   #drawn = 0;
   #latest: readonly RouterState[] = [];
 
-  constructor(out: Writable & { readonly isTTY?: boolean }) {
+  constructor(out: Terminal) {
     this.#out = out;
   }
 
@@ -81,25 +82,10 @@ export class LiveView implements DemoView {
   }
 
   #draw(): void {
-    const sides = this.#latest.map((state) => keyTable(state).split("\n"));
-    const width = Math.max(0, ...(sides[0] ?? []).map((line) => line.length)) + 3;
-    const rows = Math.max(0, ...sides.map((side) => side.length));
-    const lines = Array.from(
-      { length: rows },
-      (_, row) => `${(sides[0]?.[row] ?? "").padEnd(width)}${sides[1]?.[row] ?? ""}`,
-    );
-    lines.push("", ...this.#timeline.slice(-TIMELINE_LINES));
+    const lines = frame(this.#latest, this.#timeline, { columns: this.#out.columns ?? 80, rows: this.#out.rows ?? 24 });
     // Back to the first line of the last drawing; each line is cleared before it is written anew.
     const back = this.#drawn === 0 ? "" : `\u001b[${this.#drawn}A`;
     this.#out.write(`${back}${lines.map((line) => `\u001b[2K${line}`).join("\n")}\n\u001b[J`);
     this.#drawn = lines.length;
   }
-}
-
-function keyTable({ name, keys, rollover, rollovers, statistics }: RouterState): string {
-  const counted = `${statistics["segmentsVerified"] ?? 0} verified, ${statistics["segmentsRejected"] ?? 0} rejected`;
-  const { kernelKeepalives } = statistics;
-  const kernel = kernelKeepalives === undefined ? "" : `, ${kernelKeepalives} KEEPALIVEs over the kernel's TCP`;
-  const rows = keys.map((key) => [key.state, String(key.sendId), String(key.recvId), key.fingerprint]);
-  return `${name}: ${rollover?.step ?? "starting"}, ${rollovers} rollovers, ${counted}${kernel}\n${table(["STATE", "SEND", "RECV", "FINGERPRINT"], rows)}`;
 }
