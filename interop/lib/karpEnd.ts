@@ -16,6 +16,7 @@ import {
   KeyExchangeMethod,
   keyIdBitmapOf,
   mktSelectors,
+  NotifyType,
   PseudorandomFunction,
   parseAddress,
   parseIdentity,
@@ -50,15 +51,16 @@ type EventOf<K extends IkeEvent["kind"]> = Extract<IkeEvent, { readonly kind: K 
 export class KarpEnd {
   readonly address: string;
   readonly identity: string;
-  readonly endpoint: IkeEndpoint;
+  endpoint: IkeEndpoint;
   readonly events: IkeEvent[] = [];
   readonly logs: string[] = [];
   /** Datagrams that arrive are lost while this says so. */
   loses: (data: Uint8Array) => boolean = () => false;
-  readonly #pump: Pump<IkeInput, IkeEffect>;
+  #pump: Pump<IkeInput, IkeEffect>;
   readonly #transport: UdpTransport;
   readonly #judge: KarpOptions["judge"];
   readonly #charon: Charon;
+  readonly #settings: Partial<EngineSettings>;
   #held: (() => void)[] | undefined;
   #peer: IkePeer;
   #requests = 0;
@@ -77,15 +79,9 @@ export class KarpEnd {
     this.identity = `${this.address.replaceAll(".", "-")}.karp.example`;
     this.#charon = charon;
     this.#judge = options.judge;
-    this.endpoint = new IkeEndpoint({
-      crypto: new NodeCryptoProvider(),
-      policy: {
-        consider: () => ({ kind: "refuse", notifyType: 14, detail: "charon asks for no MKT" }),
-        answerDelete: () => [],
-      },
-      settings: { retransmission: HASTY, ...options.settings },
-    });
-    this.#pump = new Pump(this.endpoint, (effect) => this.#perform(effect));
+    this.#settings = { retransmission: HASTY, ...options.settings };
+    this.endpoint = this.#makeEndpoint();
+    this.#pump = this.#makePump();
     this.#transport = new UdpTransport(
       (datagram) => this.#receive({ kind: "datagram", ...datagram }),
       (_remote, error) => this.logs.push(`send failed: ${error.message}`),
@@ -104,6 +100,33 @@ export class KarpEnd {
       livenessAfterSeconds: 3600,
       ...options.peer,
     };
+  }
+
+  #makeEndpoint(): IkeEndpoint {
+    return new IkeEndpoint({
+      crypto: new NodeCryptoProvider(),
+      policy: {
+        consider: () => ({
+          kind: "refuse",
+          notifyType: NotifyType.NO_PROPOSAL_CHOSEN,
+          detail: "charon asks for no MKT",
+        }),
+        answerDelete: () => [],
+      },
+      settings: this.#settings,
+    });
+  }
+
+  #makePump(): Pump<IkeInput, IkeEffect> {
+    return new Pump(this.endpoint, (effect) => this.#perform(effect));
+  }
+
+  /** As after a crash: no IKE SA is known any more, and nobody was told. */
+  forget(): void {
+    this.#pump.stop();
+    this.endpoint = this.#makeEndpoint();
+    this.#pump = this.#makePump();
+    this.configure({});
   }
 
   close(): void {
@@ -155,12 +178,13 @@ export class KarpEnd {
     );
   }
 
-  /** Our only IKE SA, once it is established. */
+  /** Our only IKE SA that is established; one that was replaced may be waiting for charon's Delete. */
   async established(): Promise<IkeSaView> {
     return await until(
       () => {
         const sas = this.endpoint.ikeSas();
-        return sas.length === 1 && sas[0]?.state === "established" ? sas[0] : undefined;
+        const [sa, ...more] = sas.filter(({ state }) => state !== "replaced" && state !== "closing");
+        return sa?.state === "established" && more.length === 0 ? sa : undefined;
       },
       () => `our end has no established IKE SA, but ${JSON.stringify(this.endpoint.ikeSas())}:\n${this.story()}`,
     );

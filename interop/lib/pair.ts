@@ -1,6 +1,8 @@
 // One of our ends and charon, configured for each other.
+import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
-import type { Charon } from "./charon.ts";
+import { type IkeSaView, NotifyType } from "@karp/ikev2";
+import type { Charon, CharonSa } from "./charon.ts";
 import { KarpEnd, type KarpOptions, PSK } from "./karpEnd.ts";
 import type { ViciSection } from "./vici.ts";
 
@@ -47,4 +49,16 @@ export async function connect(pair: Pair, by: "karp" | "charon"): Promise<void> 
   if (by === "karp") pair.karp.inform();
   else await pair.charon.initiate(pair.ike);
   await Promise.all([pair.karp.established(), pair.charon.established(pair.ike)]);
+}
+
+/** Both ends have the same one IKE SA, without children, and a request of ours is answered in it. */
+export async function assertWorks({ karp, charon, ike }: Pair): Promise<readonly [IkeSaView, CharonSa]> {
+  const [ours, theirs] = [await karp.established(), await charon.established(ike)];
+  assert.deepEqual([ours.initiatorSpi, ours.responderSpi], [theirs.initiatorSpi, theirs.responderSpi]);
+  assert.deepEqual([ours.mkts, theirs.children], [[], 0]);
+  const from = karp.events.length;
+  karp.createMkt();
+  const { failure } = await karp.event("mktFailed", from);
+  assert.equal(failure.notifyType, NotifyType.NO_PROPOSAL_CHOSEN);
+  return [ours, theirs];
 }

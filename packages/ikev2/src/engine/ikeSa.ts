@@ -32,8 +32,8 @@ export class IkeSa {
   readonly order: number;
   /** We are the original initiator (RFC 7296 section 2.2). */
   readonly isInitiator: boolean;
-  readonly local: UdpAddress;
-  readonly remote: UdpAddress;
+  local: UdpAddress;
+  remote: UdpAddress;
   readonly initiatorSpi: bigint;
   /** Zero until the response to our IKE_SA_INIT request names it. */
   responderSpi: bigint;

@@ -134,6 +134,7 @@ function receiveRequest(engine: EngineContext, sa: IkeSa, datagram: Datagram, me
   sa.answered = { messageId, mark: new Uint8Array(mark), response: undefined };
   sa.exchanges++;
   heard(engine, sa);
+  if (sa.state.name === "halfOpen") followPorts(sa, datagram);
   const request = requestOf(datagram, message);
   reach({ kind: "request", sa, request });
   const payloads = decodePayloads(message.encrypted?.firstPayload ?? 0, plaintext);
@@ -143,6 +144,13 @@ function receiveRequest(engine: EngineContext, sa: IkeSa, datagram: Datagram, me
   checkPayloads(rule.request, payloads);
   dispatchRequest(engine, sa, request, rule, payloads);
   rekeyWhenWorn(engine, sa);
+}
+
+/** RFC 7296 section 2.23: an initiator may move to port 4500 with IKE_AUTH, and everything that follows goes there. */
+function followPorts(sa: IkeSa, { local, remote }: Datagram): void {
+  if (local.address !== sa.local.address || remote.address !== sa.remote.address) return;
+  sa.local = local;
+  sa.remote = remote;
 }
 
 /** Not before the peer is authenticated, but for the request that does it. */

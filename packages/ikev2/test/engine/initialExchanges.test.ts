@@ -308,3 +308,33 @@ test("a NAT on the path is reported, and changes nothing else (RFC 7296 section 
   // RFC 7296 section 2.11: the response goes whence the request came
   assert.deepEqual(pair.take().remote, translated);
 });
+
+test("an initiator moves to port 4500 with IKE_AUTH: our requests go there too (RFC 7296 section 2.23)", () => {
+  const pair = new Pair();
+  pair.createMkt("a", 1);
+  pair.step();
+  pair.step();
+  const auth = pair.take(`a: ${pskAuthRequest}`);
+  const moved = { local: { ...auth.local, port: 4500 }, remote: { ...auth.remote, port: 4500 } };
+  pair.deliver({ ...auth, ...moved });
+  const answer = pair.step(`b: ${pskAuthResponse}`);
+  pair.input("b", { kind: "rekeyIkeSa", peer: "a" });
+  const own = pair.step("b: CREATE_CHILD_SA request {SA, N, KE}");
+  for (const { local, remote } of [answer, own]) assert.deepEqual([local, remote], [moved.remote, moved.local]);
+  pair.flush();
+  // The new IKE SA inherits the path
+  const [rekeyed] = pair.b.endpoint.ikeSas().filter(({ state }) => state === "established");
+  assert.deepEqual([rekeyed?.local, rekeyed?.remote], [moved.remote, moved.local]);
+});
+
+test("an IKE_AUTH request from another address moves nothing", () => {
+  const pair = new Pair();
+  pair.createMkt("a", 1);
+  pair.step();
+  pair.step();
+  const auth = pair.take();
+  const { local } = auth;
+  pair.deliver({ ...auth, local: { address: "10.0.0.3", port: 4500 } });
+  pair.deliver(auth);
+  assert.deepEqual(pair.b.endpoint.ikeSas()[0]?.remote, local);
+});
