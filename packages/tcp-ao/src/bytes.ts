@@ -50,11 +50,6 @@ export function copyOf(bytes: Uint8Array, offset = 0, length = bytes.length - of
   return copy;
 }
 
-/** Whether both hold the same octets. Not for secrets: it stops at the first difference. */
-export function equal(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((octet, index) => octet === b[index]);
-}
-
 /** Whether both hold the same octets, in a time that depends on the lengths alone. */
 export function equalConstantTime(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync, sign } from "node:crypto";
 import { test } from "node:test";
+import { parseIdentity } from "@karp/ikev2";
 import { loadSigningKey } from "@karp/ikev2/node";
 import { BitString, Null, OctetString } from "asn1js";
 import fc from "fast-check";
 import { Extension, ExtKeyUsage, GeneralName, GeneralSubtree, NameConstraints } from "pkijs";
-import { parseIdentity } from "@karp/ikev2";
 import {
   type CertificateRequest,
   certificatePem,

@@ -181,7 +181,7 @@ export type Plan = ReadonlyMap<Mkt, DriverKey["use"]>;
 
 export interface Driver {
   readonly activity: DriverActivity;
-  /** The last plan that it confirmed in this process. */
+  /** The last plan that it confirmed since the start. */
   readonly confirmed: Plan | undefined;
   readonly trouble: Trouble | undefined;
   readonly attempts: number;

@@ -3,7 +3,7 @@ import { formatRfc3339 } from "../time.ts";
 import type { RolloverView } from "../views.ts";
 import { type Association, candidates, currentMkt, isAccepted, isPlaceholder, type Mkt } from "./association.ts";
 import { isWaitingForPeer } from "./peerState.ts";
-import type { Facts, Permission } from "./rules.ts";
+import type { Facts, Permission } from "./permission.ts";
 import type { Ground } from "./turn.ts";
 
 export interface Explanation {

@@ -2,7 +2,7 @@ import type { Instant } from "@karp/ikev2";
 import { KeyState } from "@karp/ikev2";
 import { later, latest } from "../time.ts";
 import { type Association, currentMkt, isAccepted, type Mkt, type Retiring } from "./association.ts";
-import { type Facts, granted, type Permission, refuse } from "./rules.ts";
+import { type Facts, granted, type Permission, refuse } from "./permission.ts";
 
 /** How old an observation may be on which a key is removed, and how long the key must not have been seen in use. */
 const FRESH_SECONDS = 10;

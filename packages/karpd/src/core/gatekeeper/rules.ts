@@ -1,4 +1,4 @@
-import type { Instant, NegotiatedMkt, Now } from "@karp/ikev2";
+import type { Instant, NegotiatedMkt } from "@karp/ikev2";
 import { KeyState } from "@karp/ikev2";
 import { later, latest } from "../time.ts";
 import {
@@ -11,23 +11,8 @@ import {
   type Origin,
   type Proof,
 } from "./association.ts";
+import { type Facts, granted, type Permission, refuse } from "./permission.ts";
 import { mayDelete, mayRemove } from "./removalRules.ts";
-
-/** A yes, or a no with whoever is waited for. `at`: when to ask again at the latest, if time alone can turn it. */
-export type Permission =
-  | { readonly isGranted: true }
-  | {
-      readonly isGranted: false;
-      readonly whom: "peer" | "driver" | "store" | "clock" | "operator";
-      readonly because: string;
-      readonly at?: Instant | undefined;
-    };
-
-export interface Facts {
-  readonly now: Now;
-  /** The driver can observe (DESIGN section 6). */
-  readonly observes: boolean;
-}
 
 /**
  * The decisions that no session may be dropped by, apart from the machinery that acts on them. Each is a question about
@@ -58,8 +43,6 @@ export interface Rules {
   isLoser(mine: Origin, other: Origin): boolean;
   atHardExpiry(association: Association): "keep" | "close";
 }
-
-export const granted: Permission = { isGranted: true };
 
 export const defaultRules: Rules = {
   idsOf: ({ sendId, recvId }) => ({ sendId, recvId }),
@@ -187,12 +170,4 @@ function isOrphan(association: Association, mkt: Mkt, facts: Facts): Permission 
   }
   const due = later(mkt.heldAt, association.session.rollover.orphanSeconds);
   return facts.now.monotonic >= due ? granted : refuse("peer", "the peer has not mentioned the key", due);
-}
-
-export function refuse(
-  whom: Exclude<Permission, { readonly isGranted: true }>["whom"],
-  because: string,
-  at?: Instant,
-): Permission {
-  return { isGranted: false, whom, because, at };
 }

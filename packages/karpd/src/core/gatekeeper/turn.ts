@@ -5,7 +5,8 @@ import type { DaemonEffect } from "../machine.ts";
 import { earliest } from "../time.ts";
 import type { Association, Mkt, Retiring, Situation } from "./association.ts";
 import type { KeyIdTable } from "./keyIdTable.ts";
-import type { Facts, Rules } from "./rules.ts";
+import type { Facts } from "./permission.ts";
+import type { Rules } from "./rules.ts";
 
 export interface DriverTraits {
   /** False: the driver can tell nothing about what the routing daemon does. */
