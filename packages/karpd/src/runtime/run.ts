@@ -11,7 +11,10 @@ export interface RunOptions {
   readonly driverKinds: DriverKinds;
 }
 
-/** `karp run`: until SIGTERM or SIGINT; SIGHUP reads the configuration again. Keys stay in place when it ends. */
+/**
+ * `karp run`: until SIGTERM or SIGINT, or until whoever started it with a channel (the demo) is gone; SIGHUP reads the
+ * configuration again. Keys stay in place when it ends.
+ */
 export async function runDaemon(options: RunOptions): Promise<void> {
   const logger = createLogger(options.logLevel);
   const daemon = await start({ ...options, logger, clock: systemClock });
@@ -24,6 +27,7 @@ export async function runDaemon(options: RunOptions): Promise<void> {
   };
   process.once("SIGTERM", stop);
   process.once("SIGINT", stop);
+  if (process.connected) process.once("disconnect", stop);
   process.on("SIGHUP", () => {
     void daemon.reload().then((reply) => logger[reply.ok ? "info" : "error"](reply.text));
   });

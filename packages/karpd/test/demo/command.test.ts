@@ -60,6 +60,22 @@ describe("karp demo as a command", { concurrency: 3 }, () => {
     );
   });
 
+  test("killed with SIGKILL: its daemons end by themselves", async (t) => {
+    const place = temporary(t);
+    const demo = start(t, place, "--json", "--seconds", "300");
+    await until(
+      () => /"event":"started"/.test(demo.stdout),
+      () => `${demo.stdout}${demo.stderr}`,
+      40_000,
+    );
+    assert.equal(processesAt(place).length, 2, "two daemons");
+    demo.child.kill("SIGKILL");
+    await until(
+      () => processesAt(place).length === 0,
+      () => `${processesAt(place).join(", ")} still run`,
+    );
+  });
+
   test("too short a time: the summary, the reason, exit status 1; every line is JSON", async (t) => {
     const ended = await start(t, temporary(t), "--json", "--seconds", "1").ended;
     assert.equal(ended.code, 1);

@@ -135,4 +135,6 @@ const [, , name = "", configurationFile = ""] = process.argv;
 const fault = faults[name];
 if (fault === undefined) throw new Error(`no such fault: ${name}`);
 const daemon = await run(fault, configurationFile);
-process.once("SIGTERM", () => void daemon.stop().then(() => process.exit(0)));
+const stop = (): void => void daemon.stop().then(() => process.exit(0));
+process.once("SIGTERM", stop);
+process.once("disconnect", stop);

@@ -60,13 +60,16 @@ export class RunningRouter {
     return this.#child?.pid;
   }
 
-  /** In a process group of its own: Ctrl-C is for the demo, which then ends its daemons. */
+  /**
+   * In a process group of its own: Ctrl-C is for the demo, which then ends its daemons. The channel ends with the demo,
+   * however it ends, and the daemon with the channel.
+   */
   start(): void {
     const child = spawn(process.execPath, [...this.#options.daemonArguments(this.router)], {
-      stdio: ["ignore", "ignore", "pipe"],
+      stdio: ["ignore", "ignore", "pipe", "ipc"],
       detached: true,
     });
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.#errors = `${this.#errors}${text}`.slice(-MOST_ERROR_CHARACTERS);
       this.#options.onDaemonOutput?.(text);
     });
