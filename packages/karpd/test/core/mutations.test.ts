@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { defaultRules, granted, type Permission, type Rules } from "../../src/core/gatekeeper/rules.ts";
+import { granted, type Permission } from "../../src/core/gatekeeper/permission.ts";
+import { defaultRules, type Rules } from "../../src/core/gatekeeper/rules.ts";
 import { agree, keyed, makePair, type Pair, type PairOptions } from "./harness/pair.ts";
 
 const refused: Permission = { isGranted: false, whom: "peer", because: "" };

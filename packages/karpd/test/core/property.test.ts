@@ -5,7 +5,7 @@ import type { Router } from "./harness/router.ts";
 
 /** Another base gives other histories; a failure names its seed. */
 const firstSeed = Number(process.env["KARP_SEED"] ?? "1");
-const runs = process.env["KARP_LONG"] === "1" ? 400 : 24;
+const runs = Number(process.env["KARP_RUNS"] ?? (process.env["KARP_LONG"] === "1" ? "400" : "24"));
 const stepsPerRun = process.env["KARP_LONG"] === "1" ? 120 : 40;
 
 /** Faults that may slow a rollover down, but are no excuse for a gap. */
@@ -170,5 +170,5 @@ function assertNoLeak(pair: Pair, seed: number): void {
 /** What was done, and the last of what both ends said. */
 function explain({ a, b }: Pair, seed: number, history: readonly string[]): string {
   const log = [...a.log, ...b.log].sort((x, y) => Number.parseFloat(x) - Number.parseFloat(y));
-  return [`KARP_SEED=${seed}`, ...history, ...log.slice(-60)].join("\n");
+  return [`KARP_SEED=${seed}`, ...history, ...log.slice(-120)].join("\n");
 }
