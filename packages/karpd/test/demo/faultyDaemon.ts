@@ -2,9 +2,10 @@
 import { Secret } from "@karp/ikev2";
 import { systemClock } from "@karp/ikev2/node";
 import { loadConfiguration } from "../../src/config/loadConfiguration.ts";
+import type { SessionConfiguration } from "../../src/core/configuration.ts";
 import { defaultRules, type Rules } from "../../src/core/gatekeeper/rules.ts";
 import { drivers, type RegisteredDriver } from "../../src/drivers/index.ts";
-import type { DriverKey } from "../../src/ports/routingDriver.ts";
+import type { DriverKey, ObserveOutcome } from "../../src/ports/routingDriver.ts";
 import { type Daemon, startDaemon } from "../../src/runtime/daemon.ts";
 import { type DriverKinds, driverOptions } from "../../src/runtime/driverSet.ts";
 import { createLogger } from "../../src/runtime/logger.ts";
@@ -35,7 +36,18 @@ const faults: Readonly<Record<string, Fault>> = {
 /** The routing daemon is told the SendID for the RecvID, and the other way round. */
 function swapped(driver: RegisteredDriver): Partial<RegisteredDriver> {
   const swap = (key: DriverKey): DriverKey => ({ ...key, sendId: key.recvId, recvId: key.sendId });
-  return { apply: (session, keys) => driver.apply(session, keys.map(swap)) };
+  return {
+    apply: (session, keys) => driver.apply(session, keys.map(swap)),
+    observe: (session) => blind(driver, session),
+  };
+}
+
+/** What the driver sees without the KeyIDs that it has: else karp would notice the fault, and use no such key. */
+async function blind(driver: RegisteredDriver, session: SessionConfiguration): Promise<ObserveOutcome> {
+  const outcome = await driver.observe(session);
+  if (outcome.kind === "unavailable") return outcome;
+  const { recvIdsPresent: _hidden, ...observation } = outcome.observation;
+  return { kind: "observed", observation };
 }
 
 /** The second key and later ones are called installed at once, and get in a good while later. */
@@ -54,12 +66,7 @@ function lateAfterTheFirst(driver: RegisteredDriver): Partial<RegisteredDriver> 
       }, LATE_MILLISECONDS).unref();
       return { kind: "installed" };
     },
-    observe: async (session) => {
-      const outcome = await driver.observe(session);
-      if (outcome.kind === "unavailable") return outcome;
-      const { recvIdsPresent: _hidden, ...observation } = outcome.observation;
-      return { kind: "observed", observation };
-    },
+    observe: (session) => blind(driver, session),
   };
 }
 
