@@ -70,6 +70,7 @@ async function daemon() {
     logLevel: "warning",
   });
   cpSync("packages/karpd/bin", join(stage, "bin"), { recursive: true });
+  cpSync("packages/karpd/systemd", join(stage, "systemd"), { recursive: true });
   chmodSync(join(stage, "bin/karp.js"), 0o755);
   const { dependencies: _bundled, ...rest } = source;
   pack("karpd", stage, { ...rest, optionalDependencies: packageOf("tcp-ao").optionalDependencies });
