@@ -77,10 +77,10 @@ function install(packages: readonly string[]): void {
   }
 }
 
-/** Everything made inside goes when the first process inside ends; /run is empty there: charon's and ip's files. */
+/** Everything made inside goes when the first process inside ends; /run is empty there, for files of charon, ip and ours. */
 function isolation(): readonly string[] {
   const user = process.getuid?.() === 0 ? [] : ["--user", "--map-root-user"];
-  const shell = ["sh", "-c", 'mount -t tmpfs none /run && exec "$@"', "sh"];
+  const shell = ["sh", "-c", 'mount -t tmpfs none /run && TMPDIR=/run exec "$@"', "sh"];
   return [...user, "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", ...shell];
 }
 
