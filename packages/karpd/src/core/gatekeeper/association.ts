@@ -146,19 +146,9 @@ export interface Retiring {
 
 export type Negotiation =
   | { readonly name: "idle" }
-  | {
-      readonly name: "wanted";
-      readonly since: Instant;
-      readonly sinceWall: UnixMilliseconds;
-      readonly reason: string;
-      readonly attempts: number;
-      readonly notBefore: Instant;
-      readonly lastFailure: string | undefined;
-      /** Bitmap from KEYID_IN_USE. */
-      readonly takenByPeer: Uint8Array | undefined;
-      /** REKEY_SA was refused with CHILD_SA_NOT_FOUND: ask for a plain new one. */
-      readonly asPlain: boolean;
-    }
+  | Wanted
+  /** The SendID is being written to disk: after a crash it must not come to mean another key. */
+  | { readonly name: "reserving"; readonly wanted: Wanted; readonly sendId: number }
   | {
       readonly name: "negotiating";
       readonly since: Instant;
@@ -169,6 +159,20 @@ export type Negotiation =
       readonly sendId: number;
       readonly rekeys: Mkt | undefined;
     };
+
+export interface Wanted {
+  readonly name: "wanted";
+  readonly since: Instant;
+  readonly sinceWall: UnixMilliseconds;
+  readonly reason: string;
+  readonly attempts: number;
+  readonly notBefore: Instant;
+  readonly lastFailure: string | undefined;
+  /** Bitmap from KEYID_IN_USE. */
+  readonly takenByPeer: Uint8Array | undefined;
+  /** REKEY_SA was refused with CHILD_SA_NOT_FOUND: ask for a plain new one. */
+  readonly asPlain: boolean;
+}
 
 export interface Doubt {
   readonly sendId: number;

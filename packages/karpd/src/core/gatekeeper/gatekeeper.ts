@@ -15,6 +15,7 @@ import { onApplied, setDriver } from "./install.ts";
 import { KeyIdTable } from "./keyIdTable.ts";
 import { makeAssociation } from "./makeAssociation.ts";
 import { originFact, parseOrigin, restoreMkt } from "./makeMkt.ts";
+import { askedFact, askedSendIds } from "./negotiate.ts";
 import { onObserved } from "./observe.ts";
 import type { Peer } from "./peer.ts";
 import { isOfPeer } from "./peerState.ts";
@@ -77,9 +78,11 @@ export class Gatekeeper implements MktPolicy {
       storeFailure: () => this.#storeFailure,
     };
     this.#restoredRows = Map.groupBy(options.snapshot.rows, ({ session }) => session);
+    this.#restoredDoubts = askedSendIds(options.snapshot.facts);
   }
 
   readonly #restoredRows: Map<string, KeyTableRow[]>;
+  readonly #restoredDoubts: Map<string, readonly number[]>;
 
   get peers(): ReadonlyMap<string, Peer> {
     return this.#peers;
@@ -246,9 +249,23 @@ export class Gatekeeper implements MktPolicy {
     const mkts = rows.map((row) => this.#restore(turn, row, session));
     const association = makeAssociation(turn, session, peer, mkts, this.#facts);
     for (const mkt of mkts) this.#keyIds.add(association, mkt);
+    this.#restoreDoubts(turn, association);
     this.#associations.set(session.name, association);
     peer?.associations.add(association);
     return association;
+  }
+
+  /** SendIDs that were asked for when the process ended: the peer may hold an MKT with them. */
+  #restoreDoubts(turn: Turn, association: Association): void {
+    const sendIds = this.#restoredDoubts.get(association.name) ?? [];
+    this.#restoredDoubts.delete(association.name);
+    for (const sendId of sendIds) {
+      const isStored = association.mkts.some(({ row }) => row.sendId === sendId);
+      if (isStored || association.peer === undefined) continue;
+      this.#keyIds.reserve(association.peer.config, sendId, association);
+      const doubt = { sendId, deletion: { name: "notSent" }, since: turn.now.monotonic } as const;
+      association.doubtful = [...association.doubtful, doubt];
+    }
   }
 
   #restore(turn: Turn, row: KeyTableRow, session: SessionConfiguration | undefined): Mkt {
@@ -307,7 +324,12 @@ export class Gatekeeper implements MktPolicy {
     if (negotiation.name === "negotiating") {
       turn.ike({ kind: "abandon", requestId: negotiation.requestId });
       this.#requests.delete(negotiation.requestId);
-      if (peer !== undefined) this.#keyIds.unreserve(peer.config, negotiation.sendId, association);
+    }
+    const asked = association.doubtful.map(({ sendId }) => sendId);
+    if ("sendId" in negotiation) asked.push(negotiation.sendId);
+    for (const sendId of asked) {
+      association.changes.push({ kind: "deleteFact", name: askedFact(association.name, sendId) });
+      if (peer !== undefined) this.#keyIds.unreserve(peer.config, sendId, association);
     }
     association.negotiation = { name: "idle" };
     association.request = undefined;

@@ -1,5 +1,5 @@
 import type { ExchangeFailure, IkeEvent, IkePeer, NegotiatedMkt } from "@karp/ikev2";
-import { KeyState, NotifyType } from "@karp/ikev2";
+import { hasKeyId, KeyState, NotifyType } from "@karp/ikev2";
 import { later, minuteOfDay } from "../time.ts";
 import { admit, MOST_LIVE_MKTS } from "./admit.ts";
 import {
@@ -12,6 +12,7 @@ import {
   type Mkt,
   type Negotiation,
   newestServing,
+  type Wanted,
 } from "./association.ts";
 import { giveUp } from "./collide.ts";
 import { isFirstToAct } from "./makeMkt.ts";
@@ -24,14 +25,17 @@ import type { Turn } from "./turn.ts";
 const COURTESY_SECONDS = 5;
 /** How long a candidate may be under way before somebody who asks for a rollover replaces it. */
 const STUCK_SECONDS = 60;
-/** Somebody who may hold an MKT that we do not know of is asked to delete it; for so long its SendID is not used again. */
-const DOUBT_SECONDS = 600;
 
 /** wanted -> negotiating: whether a new MKT is due, and whether anything holds it back. */
 export function negotiate(turn: Turn, association: Association): void {
   forgetDoubts(turn, association);
   if (association.negotiation.name === "negotiating") return;
   const reason = wantedBecause(turn, association);
+  if (association.negotiation.name === "reserving") {
+    if (reason === undefined) cancel(turn, association, association.negotiation.sendId);
+    else if (isStored(association)) start(turn, association, association.negotiation);
+    return;
+  }
   if (reason === undefined) {
     if (association.negotiation.name === "wanted") association.negotiation = { name: "idle" };
     association.heldBackBecause = undefined;
@@ -46,10 +50,8 @@ export function negotiate(turn: Turn, association: Association): void {
     return;
   }
   dropStuck(turn, association);
-  if (isStored(association) && !hasUnsentDeletions(association)) start(turn, association, wanted);
+  if (isStored(association) && !hasUnsentDeletions(association)) reserve(turn, association, wanted);
 }
-
-type Wanted = Extract<Negotiation, { readonly name: "wanted" }>;
 
 function want(turn: Turn, association: Association, reason: string): Wanted {
   const isFirstKey = currentMkt(association) === undefined;
@@ -179,16 +181,45 @@ function hasUnsentDeletions(association: Association): boolean {
   });
 }
 
-function start(turn: Turn, association: Association, wanted: Wanted): void {
+/** A SendID for the request. One of which the peer may hold an MKT is asked for again: the peer knows better. */
+function reserve(turn: Turn, association: Association, wanted: Wanted): void {
   const peer = association.peer?.config;
   if (peer === undefined) return;
   const { keyIds } = turn.ground;
-  const sendId = keyIds.chooseSendId(peer, association.session, wanted.takenByPeer);
+  const isRefused = (sendId: number): boolean =>
+    wanted.takenByPeer !== undefined && hasKeyId(wanted.takenByPeer, sendId);
+  const doubt = association.doubtful.find(({ sendId, deletion }) => deletion.name !== "answered" && !isRefused(sendId));
+  const sendId = doubt?.sendId ?? keyIds.chooseSendId(peer, association.session, wanted.takenByPeer);
   if (sendId === undefined) {
     exhausted(turn, association, wanted);
     return;
   }
   keyIds.reserve(peer, sendId, association);
+  if (doubt === undefined)
+    association.changes.push({ kind: "setFact", name: askedFact(association.name, sendId), value: "1" });
+  association.negotiation = { name: "reserving", wanted, sendId };
+  turn.hasMoved = true;
+}
+
+function cancel(turn: Turn, association: Association, sendId: number): void {
+  association.negotiation = { name: "idle" };
+  if (association.doubtful.some((doubt) => doubt.sendId === sendId)) return;
+  forgetSendId(turn, association, sendId);
+}
+
+function forgetSendId(turn: Turn, association: Association, sendId: number): void {
+  association.changes.push({ kind: "deleteFact", name: askedFact(association.name, sendId) });
+  if (association.peer !== undefined) turn.ground.keyIds.unreserve(association.peer.config, sendId, association);
+  turn.hasMoved = true;
+}
+
+function start(
+  turn: Turn,
+  association: Association,
+  { wanted, sendId }: { readonly wanted: Wanted; readonly sendId: number },
+): void {
+  const peer = association.peer?.config;
+  if (peer === undefined) return;
   const rekeys = wanted.asPlain ? undefined : predecessor(turn, association);
   const requestId = turn.ground.nextRequestId(association);
   const { since, sinceWall, reason, attempts } = wanted;
@@ -199,7 +230,7 @@ function start(turn: Turn, association: Association, wanted: Wanted): void {
     requestId,
     peer: peer.name,
     sendId,
-    taken: keyIds.recvIdsTaken(peer, association.session),
+    taken: turn.ground.keyIds.recvIdsTaken(peer, association.session),
     terms: termsOf(association, peer),
     ...(rekeys === undefined ? {} : { rekeys: rekeys.row.sendId }),
   });
@@ -233,7 +264,12 @@ export function onNegotiatedByUs(turn: Turn, association: Association, negotiate
   association.request = undefined;
   turn.hasMoved = true;
   const mkt = admit(turn, association, negotiated, negotiation.rekeys ?? currentMkt(association));
-  if (mkt !== undefined) return;
+  if (mkt !== undefined) {
+    // Stored with the row, in one transaction.
+    association.doubtful = association.doubtful.filter(({ sendId }) => sendId !== negotiation.sendId);
+    association.changes.push({ kind: "deleteFact", name: askedFact(association.name, negotiation.sendId) });
+    return;
+  }
   doubt(turn, association, peer.config, negotiation.sendId);
   retry(turn, association, negotiation, "the peer chose a KeyID that is in use here", undefined, false);
 }
@@ -249,7 +285,9 @@ export function onNegotiationFailed(
   const { failure, takenByPeer } = event;
   // Unanswered, or not understood: the peer may hold the MKT.
   if (isDoubtful(failure)) doubt(turn, association, peer.config, negotiation.sendId);
-  else turn.ground.keyIds.unreserve(peer.config, negotiation.sendId, association);
+  else if (!association.doubtful.some(({ sendId }) => sendId === negotiation.sendId)) {
+    forgetSendId(turn, association, negotiation.sendId);
+  }
   const isPlainNext = failure.notifyType === NotifyType.CHILD_SA_NOT_FOUND;
   retry(turn, association, negotiation, failure.detail, takenByPeer, isPlainNext, failure.notifyType);
 }
@@ -297,26 +335,37 @@ function retry(
 /** The peer may hold an MKT with this SendID of ours: it is asked to delete it, and the id rests. */
 function doubt(turn: Turn, association: Association, peer: IkePeer, sendId: number): void {
   turn.ground.keyIds.reserve(peer, sendId, association);
-  association.doubtful = [
-    ...association.doubtful,
-    { sendId, deletion: { name: "notSent" }, since: turn.now.monotonic },
-  ];
+  const others = association.doubtful.filter((other) => other.sendId !== sendId);
+  association.doubtful = [...others, { sendId, deletion: { name: "notSent" }, since: turn.now.monotonic }];
 }
 
+/** Once the peer answered the D, the SendID rests as one of a removed MKT does. */
 function forgetDoubts(turn: Turn, association: Association): void {
-  const peer = association.peer?.config;
-  for (const { sendId, deletion, since } of association.doubtful) {
-    const rested =
-      deletion.name === "answered"
-        ? later(deletion.at, association.session.rollover.quarantineSeconds)
-        : later(since, DOUBT_SECONDS);
+  for (const { sendId, deletion } of association.doubtful) {
+    if (deletion.name !== "answered") continue;
+    const rested = later(deletion.at, association.session.rollover.quarantineSeconds);
     if (turn.now.monotonic < rested) {
       turn.wake(rested);
       continue;
     }
     association.doubtful = association.doubtful.filter((other) => other.sendId !== sendId);
-    if (peer !== undefined) turn.ground.keyIds.unreserve(peer, sendId, association);
+    forgetSendId(turn, association, sendId);
   }
+}
+
+/** The fact that remembers a SendID that the peer may know of. */
+export function askedFact(session: string, sendId: number): string {
+  return `asked:${session}/${sendId}`;
+}
+
+/** By session, from what the store had. */
+export function askedSendIds(facts: ReadonlyMap<string, string>): Map<string, readonly number[]> {
+  const asked = new Map<string, readonly number[]>();
+  for (const name of facts.keys()) {
+    const [, session, sendId] = /^asked:(.*)\/(\d+)$/.exec(name) ?? [];
+    if (session !== undefined) asked.set(session, [...(asked.get(session) ?? []), Number(sendId)]);
+  }
+  return asked;
 }
 
 /** The peer is there again: no need to wait longer. */

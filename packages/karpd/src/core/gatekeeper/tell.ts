@@ -35,10 +35,15 @@ function dueItems(turn: Turn, association: Association): readonly Told[] {
     if (state !== undefined) items.push({ kind: "state", mkt, state });
     if (isDeletionDue(turn, association, mkt)) items.push({ kind: "delete", mkt });
   }
-  for (const { sendId, deletion } of association.doubtful) {
-    if (deletion.name === "notSent") items.push({ kind: "doubt", sendId });
-  }
+  for (const sendId of dueDoubts(association)) items.push({ kind: "doubt", sendId });
   return items;
+}
+
+/** SendIDs whose MKT the peer is to delete, if it has one; not one that is asked for again meanwhile. */
+function dueDoubts({ doubtful, negotiation }: Association): readonly number[] {
+  const askedFor = "sendId" in negotiation ? negotiation.sendId : undefined;
+  const due = doubtful.filter(({ sendId, deletion }) => deletion.name === "notSent" && sendId !== askedFor);
+  return due.map(({ sendId }) => sendId);
 }
 
 /** The state that the peer does not know yet. */
