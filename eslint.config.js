@@ -4,7 +4,7 @@ import tseslint from "typescript-eslint";
 export default [
   { ignores: ["**/dist/**", "**/node_modules/**", "lab/.out/**"] },
   {
-    files: ["packages/*/{src,node,linux,test}/**/*.ts", "lab/**/*.ts", "bench/**/*.ts"],
+    files: ["packages/*/{src,node,linux,test}/**/*.ts", "lab/**/*.ts", "bench/**/*.ts", "interop/**/*.ts"],
     languageOptions: {
       parser: tseslint.parser,
       parserOptions: {

@@ -2,7 +2,7 @@ import type { UdpAddress } from "@karp/ikev2";
 import type { Report } from "./report.ts";
 import type { FileWords } from "./schema.ts";
 import type { SessionLayers } from "./sessions.ts";
-import { ikePort, type Listen, parseHost, parseListen } from "./words.ts";
+import { ikePort, type Listen, natTraversalPort, parseHost, parseListen } from "./words.ts";
 
 /** Where to listen, and from which of these addresses each peer is talked to. */
 export class ListenPlan {
@@ -11,7 +11,8 @@ export class ListenPlan {
   readonly #used = new Map<string, UdpAddress>();
 
   constructor(file: FileWords, report: Report) {
-    const texts = file.listen === undefined ? [String(ikePort)] : [file.listen].flat();
+    // A peer that finds a NAT, or does as MOBIKE does, goes on at port 4500 (RFC 7296 section 2.23): it has to be open.
+    const texts = file.listen === undefined ? [String(ikePort), String(natTraversalPort)] : [file.listen].flat();
     this.#places = texts.flatMap((text) => {
       const place = parseListen(text);
       return place.ok ? [place.value] : [];
@@ -37,8 +38,13 @@ export class ListenPlan {
       this.#report.add("notListening", ["listen"], what, `add ${local.value} to \`listen\``);
       return undefined;
     }
-    this.#used.set(`${place.address} ${place.port}`, place);
+    for (const used of [place, ...this.#elsewhere(local.value)]) this.#used.set(`${used.address} ${used.port}`, used);
     return place;
+  }
+
+  /** A port alone is opened on each session's `local`. */
+  #elsewhere(local: string): readonly UdpAddress[] {
+    return this.#places.flatMap(({ address, port }) => (address === undefined ? [{ address: local, port }] : []));
   }
 
   #placeFor(local: string): UdpAddress | undefined {

@@ -212,7 +212,7 @@ const fileWords = {
   listen: oneOrMore(
     "karp-listen",
     "Addresses and UDP ports for IKE: 10.0.0.1, 10.0.0.1:5500, [2001:db8::1]:5500, or a port alone for each session's `local`.",
-    "500",
+    "[500, 4500]",
   ),
   store: word("karp-file", "The key table. Its directory belongs to karp alone.", "/var/lib/karp/store/keys.db"),
   "store-key": word(

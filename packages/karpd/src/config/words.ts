@@ -116,6 +116,7 @@ export interface Listen {
 }
 
 export const ikePort = 500;
+export const natTraversalPort = 4500;
 
 /** `10.0.0.1`, `10.0.0.1:5500`, `[2001:db8::1]:5500`, `2001:db8::1`, or a port alone. */
 export function parseListen(text: string): Parsed<Listen> {

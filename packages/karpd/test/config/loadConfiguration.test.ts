@@ -89,7 +89,10 @@ rollover: { every: 30d, window: "02:00-04:00 UTC" }
       keyExchange: [31, 19, 20, 14],
     },
   ]);
-  assert.deepEqual(daemon.listen, [{ address: "10.0.0.1", port: 500 }]);
+  assert.deepEqual(daemon.listen, [
+    { address: "10.0.0.1", port: 500 },
+    { address: "10.0.0.1", port: 4500 },
+  ]);
   assert.deepEqual(daemon.store, {
     path: "/var/lib/karp/store/keys.db",
     keyEncryptionKeyPath: "/var/lib/karp/store/keys.db.key",
