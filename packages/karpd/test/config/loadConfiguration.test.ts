@@ -296,7 +296,7 @@ sessions:
 
 test("listen: forms and the address that each session talks from", async (t) => {
   const forms: readonly (readonly [string, string, readonly string[]])[] = [
-    ["", "10.0.0.1:500", ["10.0.0.1:500"]],
+    ["", "10.0.0.1:500", ["10.0.0.1:500", "10.0.0.1:4500"]],
     ["listen: 5500", "10.0.0.1:5500", ["10.0.0.1:5500"]],
     ['listen: ":5500"', "10.0.0.1:5500", ["10.0.0.1:5500"]],
     ["listen: 10.0.0.1", "10.0.0.1:500", ["10.0.0.1:500"]],
