@@ -15,7 +15,7 @@ type Line = Readonly<Record<string, unknown>>;
 
 export const scenario: Scenario = {
   title: "karp demo on a kernel with TCP-AO: the kernel's own session is keyed and rolled with the same keys",
-  timeoutSeconds: 180,
+  timeoutSeconds: 300,
   alsoUnderQemu: true,
   async run(lab) {
     await addNamespace(NAMESPACE); // so that nobody else's segments are counted
@@ -27,6 +27,7 @@ export const scenario: Scenario = {
     lab.step("the kernel's own counters");
     lab.check("TCPAOGood grew", good >= before.good + 2 * LEAST_KEEPALIVES, `${before.good} -> ${good}`);
     lab.equal("no segment was turned away", trouble, { bad: 0, keyNotFound: 0, required: 0 });
+    await driverTests(lab);
   },
 };
 
@@ -40,6 +41,20 @@ async function runDemo(lab: Lab): Promise<readonly Line[]> {
   lab.check("karp demo ends with 0", code === 0, code === 0 ? "" : `${code}: ${stderr.slice(-1500)}`);
   const lines = stdout.split("\n").filter((line) => line.startsWith("{"));
   return lines.map((line) => JSON.parse(line) as Line);
+}
+
+/** Rollovers, kills and broken connections, with the driver alone. */
+async function driverTests(lab: Lab): Promise<void> {
+  lab.step("the endpoint driver's tests of the kernel's session");
+  const file = join(lab.repo, "packages/karpd/test/drivers/endpointKernel.test.ts");
+  const command = ["node", "--test", "--test-reporter=tap", file];
+  const { code, stdout, stderr } = await exec(command, { namespace: NAMESPACE, cwd: lab.repo, timeoutSeconds: 150 });
+  writeFileSync(join(lab.out, "driver.tap"), stdout);
+  const named = (pattern: RegExp): string[] => stdout.split("\n").filter((line) => pattern.test(line));
+  for (const line of named(/^(not )?ok /)) lab.say(line);
+  lab.check("node --test says that it passed", code === 0, stderr.slice(-2000));
+  lab.check("tests passed", named(/^ok /).length > 0, String(named(/^ok /).length));
+  lab.equal("tests that failed or were left out", named(/^not ok |# SKIP/), []);
 }
 
 function assertSummary(lab: Lab, lines: readonly Line[]): void {

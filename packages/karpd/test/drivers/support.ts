@@ -3,7 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { Secret } from "@karp/ikev2";
+import { probeKernelTcpAo } from "@karp/tcp-ao/linux";
 import type { SessionConfiguration } from "../../src/core/configuration.ts";
+import type { MktAlgorithm } from "../../src/core/keytable/row.ts";
 import { type DriverContext, systemClock } from "../../src/drivers/context.ts";
 import type { DriverKey } from "../../src/ports/routingDriver.ts";
 
@@ -105,4 +107,9 @@ export async function eventually<T>(what: string, probe: () => Promise<T | undef
     if (Date.now() > deadline) throw new Error(`never: ${what}`);
     await new Promise((resolve) => setImmediate(resolve));
   }
+}
+
+/** As the daemon asks: what this machine's kernel has. */
+export async function kernelAlgorithms(): Promise<ReadonlySet<MktAlgorithm>> {
+  return new Set(probeKernelTcpAo().algorithms);
 }
