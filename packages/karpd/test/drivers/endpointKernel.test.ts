@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
-import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { type TestContext, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { probeKernelTcpAo } from "@karp/tcp-ao/linux";
 import type { SessionConfiguration } from "../../src/core/configuration.ts";
 import { createEndpointDriver, type EndpointDriver } from "../../src/drivers/endpoint/driver.ts";
@@ -136,7 +136,7 @@ class End {
   }
 
   start(): void {
-    const script = join(import.meta.dirname, "endpointEnd.ts");
+    const script = fileURLToPath(new URL("endpointEnd.ts", import.meta.url));
     const args = [script, JSON.stringify(this.#session), this.#own === 0 ? "own" : "mirrored"];
     const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
     this.#child = child;
