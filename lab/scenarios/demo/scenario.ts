@@ -16,7 +16,6 @@ type Line = Readonly<Record<string, unknown>>;
 export const scenario: Scenario = {
   title: "karp demo on a kernel with TCP-AO: the kernel's own session is keyed and rolled with the same keys",
   timeoutSeconds: 300,
-  alsoUnderQemu: true,
   async run(lab) {
     await addNamespace(NAMESPACE); // so that nobody else's segments are counted
     const before = await tcpAoCounters(NAMESPACE);
