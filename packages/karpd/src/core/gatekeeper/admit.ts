@@ -119,7 +119,7 @@ export function admit(
     masterKey: negotiated.masterKey,
     credentialFingerprint: negotiated.credentialFingerprint,
     replaces,
-    origin: originOf(negotiated),
+    origin: originOf(association, negotiated),
     commitId: negotiated.commitId,
   });
   association.mkts = [...association.mkts, mkt];

@@ -81,6 +81,8 @@ export interface Mkt {
 export interface Origin {
   readonly isOurs: boolean;
   readonly lowestNonce: string;
+  /** Counts up in the association: wall times do not tell which one is newer. */
+  readonly order: number;
 }
 
 export type Acceptance =

@@ -36,9 +36,12 @@ function inOrderOfAge(mkts: readonly Mkt[]): Mkt[] {
     mkt,
     rank: rankOf(mkt),
     depth: depthOf(mkt, 0),
+    order: mkt.origin?.order ?? 0,
     held: mkt.row.history.held ?? 0,
   }));
-  return ranked.sort((a, b) => a.rank - b.rank || a.depth - b.depth || a.held - b.held).map(({ mkt }) => mkt);
+  return ranked
+    .sort((a, b) => a.rank - b.rank || a.depth - b.depth || a.order - b.order || a.held - b.held)
+    .map(({ mkt }) => mkt);
 }
 
 /** Placeholders and what has been replaced come before what is in use, and that before what is to replace it. */

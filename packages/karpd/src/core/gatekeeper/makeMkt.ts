@@ -210,21 +210,25 @@ export function isFirstToAct({ peer }: Association): boolean {
   return peer === undefined || peer.localIdentity < peer.remoteIdentity;
 }
 
-export function originOf({ isInitiator, nonces }: Pick<NegotiatedMkt, "isInitiator" | "nonces">): Origin {
+export function originOf(
+  { mkts }: Association,
+  { isInitiator, nonces }: Pick<NegotiatedMkt, "isInitiator" | "nonces">,
+): Origin {
   const [lowestNonce = ""] = [hex(nonces.initiator), hex(nonces.responder)].sort();
-  return { isOurs: isInitiator, lowestNonce };
+  const order = Math.max(0, ...mkts.map(({ origin }) => origin?.order ?? 0)) + 1;
+  return { isOurs: isInitiator, lowestNonce, order };
 }
 
 export function originFact(mkt: Mkt): string {
   return `origin:${mkt.row.adminKeyName}`;
 }
 
-export function formatOrigin({ isOurs, lowestNonce }: Origin): string {
-  return `${isOurs ? "ours" : "peers"}:${lowestNonce}`;
+export function formatOrigin({ isOurs, lowestNonce, order }: Origin): string {
+  return `${isOurs ? "ours" : "peers"}:${lowestNonce}:${order}`;
 }
 
 export function parseOrigin(text: string | undefined): Origin | undefined {
-  const [who, lowestNonce] = text?.split(":") ?? [];
-  if (who === undefined || lowestNonce === undefined) return undefined;
-  return { isOurs: who === "ours", lowestNonce };
+  const [who, lowestNonce, order] = text?.split(":") ?? [];
+  if (who === undefined || lowestNonce === undefined || order === undefined) return undefined;
+  return { isOurs: who === "ours", lowestNonce, order: Number(order) };
 }

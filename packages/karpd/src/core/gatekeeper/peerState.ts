@@ -60,6 +60,8 @@ function withoutPeerDeletion(row: KeyTableRow): KeyTableRow {
 function revive(turn: Turn, association: Association, mkt: Mkt): void {
   const { situation } = mkt;
   if (situation.name !== "retiring" || situation.why !== "givenUp" || situation.isLeaving) return;
+  // After our D it stays given up: the peer counts on that.
+  if (situation.deletion.name !== "notSent") return;
   if (mkt.acceptance.name !== "accepted" && mkt.acceptance.name !== "unknown") return;
   turn.enter(association, mkt, { name: "installed", since: turn.now.monotonic, barred: undefined });
   mkt.tellsAgain = true;
