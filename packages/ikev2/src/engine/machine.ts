@@ -261,7 +261,7 @@ export interface MktRequest {
   readonly peer: string;
   /** The peer's SendID: our RecvID. */
   readonly recvId: number;
-  /** Undefined: the form without TS payloads (seed 003's RKMP): the peer may have just one session that it can mean. */
+  /** Undefined: the form without TS payloads (as the RKMP slides of the KARP working group have it): the peer may have just one session that it can mean. */
   readonly localSelectors?: readonly TrafficSelector[];
   readonly remoteSelectors?: readonly TrafficSelector[];
   /** SendIDs that the peer cannot take (its KMP_KEYIDS_TAKEN). */
