@@ -117,3 +117,10 @@ test("reconfigure: a changed peer keeps its old key until the successor is in us
   pair.world.run(100);
   assert.ok(agree(pair));
 });
+
+test("narrowed selectors that leave out the session's port key nothing here (RFC 7296 section 2.9)", () => {
+  const pair = makePair({ engine: "real", mode: "opportunistic", sessionB: { port: 1790 } });
+  pair.world.run(120);
+  for (const { daemon } of [pair.a, pair.b]) assert.equal(daemon.keys.size, 0);
+  assert.deepEqual([...pair.a.keysIn("installed"), ...pair.a.keysIn("preferred"), ...pair.a.keysIn("current")], []);
+});

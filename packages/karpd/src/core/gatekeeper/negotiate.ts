@@ -17,7 +17,7 @@ import {
 import { giveUp } from "./collide.ts";
 import { isFirstToAct } from "./makeMkt.ts";
 import { isOfPeer, retryAt } from "./peerState.ts";
-import { termsOf } from "./selectors.ts";
+import { meansSession, termsOf } from "./selectors.ts";
 import { deletionOf } from "./tell.ts";
 import type { Turn } from "./turn.ts";
 
@@ -263,6 +263,19 @@ export function onNegotiatedByUs(turn: Turn, association: Association, negotiate
   association.negotiation = { name: "idle" };
   association.request = undefined;
   turn.hasMoved = true;
+  // RFC 7296 section 2.9 lets the responder narrow; what is left has to be this session still.
+  if (!meansSession(association.session, negotiated.localSelectors, negotiated.remoteSelectors)) {
+    doubt(turn, association, peer.config, negotiation.sendId);
+    retry(
+      turn,
+      association,
+      negotiation,
+      "the peer's traffic selectors leave out the session's port",
+      undefined,
+      false,
+    );
+    return;
+  }
   const mkt = admit(turn, association, negotiated, negotiation.rekeys ?? currentMkt(association));
   if (mkt !== undefined) {
     // Stored with the row, in one transaction.

@@ -27,6 +27,8 @@ export interface PairOptions {
   readonly modeB?: SessionConfiguration["mode"];
   readonly rollover?: Partial<RolloverConfiguration>;
   readonly session?: Partial<SessionConfiguration>;
+  /** Where b differs. */
+  readonly sessionB?: Partial<SessionConfiguration>;
   readonly speaksKarp?: boolean;
   readonly engine?: "fake" | "real";
   readonly rulesA?: Rules;
@@ -159,6 +161,7 @@ export function configurationOf(name: "a" | "b", options: PairOptions = {}): Con
         rollover: { ...defaultRollover, ...options.rollover },
         onExpiry: "keep-and-alarm",
         ...options.session,
+        ...(name === "b" ? options.sessionB : {}),
       },
     ],
   };
