@@ -37,7 +37,7 @@ async function withIntruder(t: TestContext) {
   };
   r1.configure({ top: { sessions: { bgp1: r1.sessionWords, bgp3: withR3 } } });
   await Promise.all([r1.start(), r2.start()]);
-  await Promise.all([r1.current(), r2.current()]);
+  await Promise.all([r1.agreed(), r2.agreed()]);
   const loaded = await loadConfiguration(r3.configurationFile, driverOptions(drivers));
   assert.ok(loaded.ok);
   const intruder = await Intruder.start(t, found(loaded.configuration.peers[0], "the peer"));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { KeyView, PeerView, SessionView } from "../../src/core/views.ts";
-import { Site, type Words } from "./site.ts";
+import { Site, until, type Words } from "./site.ts";
 
 const FINGERPRINT = "[0-9a-f]{16}";
 const MOMENT = "\\d{4}-\\d{2}-\\d{2} \\d{2}:\\d{2}:\\d{2}Z \\((\\d+ \\w+ ago|in \\d+ \\w+)\\)";
@@ -19,6 +19,7 @@ describe("two daemons on loopback", { concurrency: 4 }, () => {
   test("negotiate a key and put it in; every view says so, in text and JSON", async (t) => {
     const { r1, r2 } = await (await Site.create(t)).keyed();
     assert.equal(r1.fingerprint, r2.fingerprint);
+    await r1.agreed();
     assert.match(
       await r1.show("peers"),
       line(
@@ -82,7 +83,7 @@ describe("two daemons on loopback", { concurrency: 4 }, () => {
   });
 
   test("freeze and thaw: no rollover at either end, and show says who waits for whom", async (t) => {
-    const { r1, r2 } = await (await Site.create(t)).keyed({ rollover: { every: "4s", drain: "1s", "keep-old": "1s" } });
+    const { r1, r2 } = await (await Site.create(t)).keyed({ rollover: { every: "8s", drain: "1s", "keep-old": "1s" } });
     await r1.client.post("/v1/freeze", { session: "bgp1", seconds: 3600 });
     await r2.event("frozen", /^r1\.test\.example begins no rollover for 3600 s$/);
     const [before] = [r1.fingerprint];
@@ -143,7 +144,9 @@ describe("two daemons on loopback", { concurrency: 4 }, () => {
     const site = await Site.create(t);
     for (const router of [site.r1, site.r2]) {
       const keychain: Words = { file: `${router.home}/keys.json` };
-      router.configure({ session: { driver: "keychain", endpoint: undefined, keychain } });
+      // Neither end says in-use of its own accord while the test looks
+      const rollover: Words = { settle: "1h" };
+      router.configure({ session: { driver: "keychain", endpoint: undefined, keychain, rollover } });
       await router.start();
     }
     const { r1, r2 } = site;
@@ -157,9 +160,12 @@ describe("two daemons on loopback", { concurrency: 4 }, () => {
     const { r1, r2 } = await Site.create(t);
     r2.configure({ session: { mode: "observe" } });
     await Promise.all([r1.start(), r2.start()]);
-    const { waitingFor } = await r1.waitsFor(/./);
     await r1.event("peerKeyState", /observing/);
+    const { waitingFor, step } = await r1.waitsFor(/^the first key goes in when both ends can$/);
     assert.equal(waitingFor?.whom, r2.identity);
+    assert.equal(step, "held");
+    const own = await r2.waitsFor(/^mode observe installs nothing; set mode: opportunistic at both ends$/);
+    assert.equal(own.waitingFor?.whom, "operator");
     assert.equal(r2.view.safety, "mode observe: keys are negotiated and rolled, but never installed");
     assert.equal(r1.view.safe, false);
   });
@@ -223,8 +229,12 @@ describe("reload", { concurrency: 4 }, () => {
     const reply = (await r1.client.post("/v1/reload", {})) as { changes: string[] };
     assert.match(reply.changes.join("\n"), /session bgp1 is removed; its keys stay in the routing daemon/);
     assert.deepEqual(r1.views.sessions, []);
-    const { segmentsVerified = 0 } = r2.daemon.driverStatistics()["bgp1"] ?? {};
-    assert.ok(segmentsVerified > 0);
+    const verified = (): number => r2.daemon.driverStatistics()["bgp1"]?.["segmentsVerified"] ?? 0;
+    const reached = verified();
+    await until(
+      () => verified() > reached,
+      () => `r1 no longer sends with the key:\n${r2.story}`,
+    );
     assert.equal(r2.fingerprint, before);
   });
 });

@@ -14,7 +14,7 @@ import type { Showable } from "../../src/cli/show.ts";
 import { show } from "../../src/cli/show.ts";
 import { ControlClient } from "../../src/control/client.ts";
 import type { DaemonEvent, EventName } from "../../src/core/events.ts";
-import type { DaemonViews, RolloverView, SessionView } from "../../src/core/views.ts";
+import type { DaemonViews, KeyView, RolloverView, SessionView } from "../../src/core/views.ts";
 import { drivers } from "../../src/drivers/index.ts";
 import { type Daemon, type DaemonOptions, startDaemon } from "../../src/runtime/daemon.ts";
 
@@ -242,6 +242,26 @@ export class Router {
   async current(former?: string): Promise<string> {
     const isNew = (): string | undefined => (this.fingerprint === former ? undefined : this.fingerprint);
     return await until(isNew, () => `${this.identity}: no key came into use:\n${this.story}`);
+  }
+
+  /** Until the key in use here is one that the peer said to use as well: what it says comes a moment after what is seen. */
+  async agreed(): Promise<KeyView> {
+    return await until(
+      () => this.views.keys.find(({ state, peerState }) => state === "current" && peerState === "in-use"),
+      () => `${this.identity}: the peer did not say in-use: ${JSON.stringify(this.views.keys)}\n${this.story}`,
+    );
+  }
+
+  /** Until `karp show WHAT` prints this; other tries and steps may come and go. */
+  async shows(what: Showable, text: RegExp): Promise<string> {
+    let shown = "";
+    return await until(
+      async () => {
+        shown = await this.show(what);
+        return text.test(shown) && shown;
+      },
+      () => `${this.identity}: karp show ${what} never matched ${text}; it was:\n${shown}`,
+    );
   }
 
   /** Until the rollover's view says so. */

@@ -61,8 +61,8 @@ describe("trouble", { concurrency: 4 }, () => {
     assert.equal(severity, "warning");
     const view = await r1.waitsFor(/^the peer did not answer$/);
     assert.equal(view.waitingFor?.whom, "r2.test.example");
-    assert.match(
-      await r1.show("rollovers"),
+    await r1.shows(
+      "rollovers",
       /^bgp1: NOT SAFE: not protected: there is no key yet\n {2}step {6}(wanted|negotiating).*\n {2}waits for r2\.test\.example since .*: the peer did not answer\n {2}next .*\n {2}try {7}karp doctor$/m,
     );
     assert.match(await r1.show("peers"), /(none|connecting) .* the peer did not answer$/m);
