@@ -5,7 +5,6 @@ import type { ExchangeFailure, Instant } from "./machine.ts";
 import type { Peer } from "./peers.ts";
 import { closeGracefully, removeIkeSa } from "./removal.ts";
 import { move, submitWaiting, takeQueue } from "./requests.ts";
-import type { SaCipher } from "./saCipher.ts";
 import type { Handshake, Secured } from "./states.ts";
 
 /** What IKE_AUTH proved. */
@@ -24,12 +23,14 @@ const FORGOTTEN: ExchangeFailure = { reason: "ikeSaClosed", detail: "the peer kn
 export function establish(engine: EngineContext, sa: IkeSa, outcome: AuthOutcome): Secured {
   const { peer, handshake } = outcome;
   const now = engine.now.monotonic;
+  const lowestNonce = lowest(handshake.ni, handshake.nr);
   const secured = newSecured(engine, {
     cipher: handshake.cipher,
     peer,
     peerSpeaksKarp: handshake.peerSpeaksKarp,
     credentialFingerprint: outcome.credentialFingerprint,
-    nonces: [handshake.ni, handshake.nr],
+    lowestNonce,
+    origin: { isInitiator: sa.isInitiator, lowestNonce, establishedOrder: engine.nextNumber() },
     reauthenticateAt: jittered(engine, now, peer.config.reauthenticateAfterSeconds),
   });
   sa.peer = peer;
@@ -59,21 +60,19 @@ export function establish(engine: EngineContext, sa: IkeSa, outcome: AuthOutcome
 
 export function newSecured(
   engine: EngineContext,
-  from: Pick<Secured, "peer" | "peerSpeaksKarp" | "credentialFingerprint"> & {
-    readonly cipher: SaCipher;
-    readonly nonces: readonly [Uint8Array, Uint8Array];
+  from: Pick<Secured, "peer" | "peerSpeaksKarp" | "credentialFingerprint" | "cipher" | "lowestNonce" | "origin"> & {
     readonly reauthenticateAt: Instant;
   },
 ): Secured {
   const now = engine.now.monotonic;
-  const { peer, peerSpeaksKarp, credentialFingerprint, cipher, nonces, reauthenticateAt } = from;
+  const { peer, peerSpeaksKarp, credentialFingerprint, cipher, lowestNonce, origin, reauthenticateAt } = from;
   return {
     peer,
     peerSpeaksKarp,
     credentialFingerprint,
     cipher,
-    lowestNonce: lowest(nonces[0], nonces[1]),
-    establishedOrder: engine.nextNumber(),
+    lowestNonce,
+    origin,
     establishedAt: engine.now.wall,
     mkts: new Map(),
     held: undefined,
@@ -109,7 +108,7 @@ export function scheduleRenewal(engine: EngineContext, sa: IkeSa): void {
 }
 
 /** "Lowest": octet by octet, RFC 7296 section 2.8.1. */
-function lowest(a: Uint8Array, b: Uint8Array): Uint8Array {
+export function lowest(a: Uint8Array, b: Uint8Array): Uint8Array {
   return compareBytes(a, b) <= 0 ? a : b;
 }
 
@@ -148,31 +147,31 @@ function pushOut(engine: EngineContext, sa: IkeSa, peer: Peer): void {
   }
 }
 
+/** The IKE SAs, and what they were rekeyed to, that were there before this one began. */
 function earlierThan(sa: IkeSa, peer: Peer): readonly IkeSa[] {
   return peer.ikeSas.filter((other) => {
-    const established = other.secured?.establishedOrder;
+    const established = other.secured?.origin.establishedOrder;
     return other !== sa && established !== undefined && established < sa.order;
   });
 }
 
 /**
  * Both ends began an IKE SA at the same time: as with rekeys (RFC 7296 section 2.8.1), the one with the lowest of the
- * four nonces is closed by its creator.
+ * four nonces is closed by its creator. One that was rekeyed meanwhile goes, or stays, in the place of the one that it
+ * descends from.
  */
 function settleSimultaneous(engine: EngineContext, sa: IkeSa, peer: Peer): void {
   for (const other of peer.establishedIkeSas()) {
-    if (other === sa || other.isInitiator === sa.isInitiator || sa.state.name !== "established") continue;
-    const overlaps = (other.secured?.establishedOrder ?? 0) > sa.order;
-    if (overlaps) retireLower(engine, sa, other, peer);
+    if (other === sa || other.state.name !== "established" || sa.state.name !== "established") continue;
+    const [own, theirs] = [sa.state.secured.origin, other.state.secured.origin];
+    const overlaps = own.isInitiator !== theirs.isInitiator && theirs.establishedOrder > sa.order;
+    if (overlaps) retire(engine, compareBytes(own.lowestNonce, theirs.lowestNonce) < 0 ? sa : other, peer);
   }
 }
 
-function retireLower(engine: EngineContext, a: IkeSa, b: IkeSa, peer: Peer): void {
-  if (a.state.name !== "established" || b.state.name !== "established") return;
-  const isALower = compareBytes(a.state.secured.lowestNonce, b.state.secured.lowestNonce) < 0;
-  const loser = isALower ? a : b;
+function retire(engine: EngineContext, loser: IkeSa, peer: Peer): void {
   if (loser.state.name !== "established") return;
-  if (loser.isInitiator) {
+  if (loser.state.secured.origin.isInitiator) {
     closeGracefully(engine, loser, { failure: REPLACED, operations: "move" });
     return;
   }

@@ -22,11 +22,9 @@ export function removeIkeSa(engine: EngineContext, sa: IkeSa, ending: Ending): v
   const unborn = takeUnborn(sa);
   disarm(engine, sa);
   sa.cipher?.erase();
+  if (state.name === "established" || state.name === "redundant") announceClosed(engine, sa, ending.failure);
   sa.state = { name: "closed" };
   peer?.forget(sa);
-  if (peer !== undefined && (state.name === "established" || state.name === "redundant")) {
-    announceClosed(engine, peer.name, ending.failure);
-  }
   bury(engine, sa);
   if (unborn !== undefined) removeIkeSa(engine, unborn, { operations: "move" });
   if (peer === undefined) return;
@@ -44,7 +42,7 @@ export function closeGracefully(engine: EngineContext, sa: IkeSa, ending: Ending
   engine.deadlines.cancel(sa.renewal);
   sa.state = { name: "closing", cipher: state.secured.cipher, secured: state.secured };
   forgetHeld(engine, state.secured);
-  if (state.name !== "replaced") announceClosed(engine, peer.name, ending.failure);
+  if (state.name !== "replaced") announceClosed(engine, sa, ending.failure);
   enqueue(engine, sa, closeIkeSaOperation);
   if (unborn !== undefined) closeGracefully(engine, unborn, { operations: "move" });
   const failure = ending.failure ?? CLOSED;
@@ -75,7 +73,10 @@ function takeUnborn(sa: IkeSa): IkeSa | undefined {
   return unborn;
 }
 
-function announceClosed(engine: EngineContext, peer: string, failure: ExchangeFailure | undefined): void {
+/** Of one that has not taken over yet (RFC 7296 section 2.8.2) nobody has heard: its peer does not list it. */
+function announceClosed(engine: EngineContext, sa: IkeSa, failure: ExchangeFailure | undefined): void {
+  if (sa.peer?.ikeSas.includes(sa) !== true) return;
+  const peer = sa.peer.name;
   engine.emit(failure === undefined ? { kind: "ikeSaClosed", peer } : { kind: "ikeSaClosed", peer, failure });
 }
 

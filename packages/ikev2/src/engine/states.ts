@@ -34,19 +34,33 @@ export interface HeldResponse {
   readonly mkt: Pick<NegotiatedMkt, "sendId" | "recvId">;
 }
 
+/**
+ * The initial exchanges from which an IKE SA descends, through whatever rekeys. Two IKE SAs that began at the same time
+ * are told apart by this: a rekey changes the roles, the nonces and the age of one of them, and the two ends do not
+ * notice a rekey at the same moment.
+ */
+export interface Origin {
+  /** We sent the IKE_SA_INIT request. */
+  readonly isInitiator: boolean;
+  /** Lowest of the two nonces of IKE_SA_INIT. */
+  readonly lowestNonce: Uint8Array;
+  /** Place in the sequence of all that began and was established; see IkeSa.order. */
+  readonly establishedOrder: number;
+}
+
 /** What an authenticated IKE SA knows. The exchanges change it in place; each field says who. */
 export interface Secured {
   readonly cipher: SaCipher;
   readonly peer: Peer;
   readonly peerSpeaksKarp: boolean;
   readonly credentialFingerprint: string;
-  /** Lowest of the two nonces that made it: for collisions (RFC 7296 section 2.8.1). */
+  /** Lowest of the two nonces that made it: for simultaneous rekeys (RFC 7296 section 2.8.2). */
   readonly lowestNonce: Uint8Array;
-  /** Place in the sequence of all that began and was established; see IkeSa.order. */
-  readonly establishedOrder: number;
+  /** For simultaneous initiation, reauthentication and INITIAL_CONTACT. */
+  readonly origin: Origin;
   readonly establishedAt: UnixMilliseconds;
   /** MKTs that this IKE SA or its predecessors made: our SendID to our RecvID. They move when it is rekeyed. */
-  mkts: Map<number, number>;
+  readonly mkts: Map<number, number>;
   held: HeldResponse | undefined;
   /** The IKE SA that the peer made in its own rekey while ours was unanswered (RFC 7296 section 2.8.2). */
   rekeyedByPeer: IkeSa | undefined;
@@ -121,7 +135,7 @@ export interface Established {
   readonly secured: Secured;
 }
 
-/** Lost a simultaneous initiation: its creator closes it, new requests take the other one. */
+/** Lost a simultaneous initiation: who began it closes it, new requests take the other one. */
 export interface Redundant {
   readonly name: "redundant";
   readonly secured: Secured;

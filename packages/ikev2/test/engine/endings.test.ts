@@ -7,8 +7,8 @@ import { ed25519Key, peerOf, psk } from "./peers.ts";
 import { certificate } from "./selfSigned.ts";
 
 /** Both ends rekey at once; a has answered b's request, and its own is still unanswered. The wire: a's request, a's answer. */
-function halfwayThroughTwoRekeys(): Pair {
-  const pair = Pair.established();
+function halfwayThroughTwoRekeys(seed = "pair"): Pair {
+  const pair = Pair.established({ seed });
   pair.input("a", { kind: "rekeyIkeSa", peer: "b" });
   pair.input("b", { kind: "rekeyIkeSa", peer: "a" });
   const request = pair.take("a: CREATE_CHILD_SA request {SA, N, KE}");
@@ -46,10 +46,28 @@ test("a peer that is gone from the configuration in the middle of two rekeys kee
 });
 
 test("closing the IKE SA in the middle of two rekeys closes both (RFC 7296 section 2.8.2)", () => {
-  const pair = halfwayThroughTwoRekeys();
+  for (const seed of ["1", "2", "3", "4", "5", "6"]) {
+    const pair = halfwayThroughTwoRekeys(seed);
+    pair.input("a", { kind: "closeIkeSa", peer: "b" });
+    pair.elapse(10);
+    assert.deepEqual([pair.a.states, pair.b.states], [[], []], seed);
+  }
+});
+
+test("closing the IKE SA while our rekey is unanswered: what the peer made of it goes too (RFC 7296 section 2.25.2)", () => {
+  const pair = Pair.established();
+  pair.input("a", { kind: "rekeyIkeSa", peer: "b" });
+  // HDR, SK {SA, Ni, KEi}  -->
+  pair.step("a: CREATE_CHILD_SA request {SA, N, KE}");
   pair.input("a", { kind: "closeIkeSa", peer: "b" });
-  pair.elapse(300);
+  //                            <--  HDR, SK {SA, Nr, KEr}
+  pair.step("b: CREATE_CHILD_SA response {SA, N, KE}");
+  // HDR, SK {D}  -->, in the old one and in the new one
+  pair.step("a: INFORMATIONAL request {D(IKE)}");
+  pair.step("a: INFORMATIONAL request {D(IKE)}");
+  pair.flush();
   assert.deepEqual([pair.a.states, pair.b.states], [[], []]);
+  assert.deepEqual([pair.a.of("ikeSaClosed").length, pair.b.of("ikeSaClosed").length], [1, 1]);
 });
 
 test("a commit that comes too late: whoever stored the MKT is told that the peer does not have it", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type IkeSuite, KeyExchangeMethod } from "../../src/index.ts";
-import { Pair } from "./pair.ts";
+import { type Packet, Pair } from "./pair.ts";
 import { aesGcm, otherEnd, peerOf } from "./peers.ts";
 
 const spisOf = (pair: Pair, end: "a" | "b"): readonly string[] =>
@@ -142,6 +142,75 @@ test("our own rekey is never answered, the peer's was: the peer's stays when the
   assert.deepEqual(spisOf(pair, "a"), spisOf(pair, "b"));
   assert.deepEqual(pair.a.endpoint.ikeSas()[0]?.mkts, [1]);
   assert.deepEqual(pair.a.of("ikeSaClosed"), []);
+});
+
+/** a's request to rekey is lost for now; it has answered b's. `deletion`: b's Delete of the old IKE SA, under way. */
+function halfwayThroughPeersRekey(): { readonly pair: Pair; readonly deletion: Packet } {
+  const pair = Pair.established();
+  pair.input("a", { kind: "rekeyIkeSa", peer: "b" });
+  // HDR, SK {SA, Ni, KEi}  -->  (lost)
+  pair.take("a: CREATE_CHILD_SA request {SA, N, KE}");
+  pair.input("b", { kind: "rekeyIkeSa", peer: "a" });
+  //                            <--  HDR, SK {SA, Ni, KEi}
+  pair.step("b: CREATE_CHILD_SA request {SA, N, KE}");
+  // HDR, SK {SA, Nr, KEr}  -->
+  pair.step("a: CREATE_CHILD_SA response {SA, N, KE}");
+  return { pair, deletion: pair.take("b: INFORMATIONAL request {D(IKE)}") };
+}
+
+test("an MKT made in the peer's new IKE SA, before it took over here, is one of those that move (section 2.8.2)", () => {
+  const { pair, deletion } = halfwayThroughPeersRekey();
+  pair.createMkt("b", 7);
+  pair.step("b: CREATE_CHILD_SA request {SA, N, TSi, TSr, N(KMP_KEYIDS_TAKEN)}");
+  pair.flush();
+  pair.deliver(deletion);
+  pair.flush();
+  const sendId = pair.a.last("mktNegotiated").sendId;
+  assert.deepEqual(pair.a.endpoint.ikeSas()[0]?.mkts, [1, sendId]);
+  pair.createMkt("b", 8, { rekeys: 7 });
+  pair.step("b: CREATE_CHILD_SA request {N(REKEY_SA), SA, N, TSi, TSr, N(KMP_KEYIDS_TAKEN)}");
+  pair.step("a: CREATE_CHILD_SA response {SA, N, TSi, TSr}");
+});
+
+test("the peer's new IKE SA cannot be rekeyed before it took over here: TEMPORARY_FAILURE (section 2.25)", () => {
+  const { pair, deletion } = halfwayThroughPeersRekey();
+  pair.input("b", { kind: "rekeyIkeSa", peer: "a" });
+  //                            <--  HDR, SK {SA, Ni, KEi}
+  pair.step("b: CREATE_CHILD_SA request {SA, N, KE}");
+  // HDR, SK {N(TEMPORARY_FAILURE)}  -->
+  pair.step("a: CREATE_CHILD_SA response {N(TEMPORARY_FAILURE)}");
+  pair.deliver(deletion);
+  pair.elapse(10);
+  assert.deepEqual([pair.a.states, pair.b.states], [["established"], ["established"]]);
+  assert.deepEqual(spisOf(pair, "a"), spisOf(pair, "b"));
+  assert.deepEqual([pair.a.of("ikeSaRekeyed").length, pair.b.of("ikeSaRekeyed").length], [2, 2]);
+});
+
+test("the peer deletes its own new IKE SA, which lost, before we have the answer to our rekey: nobody hears of it (section 2.8.2)", () => {
+  const losers = ["1", "2", "3", "4", "5", "6"].filter((seed) => {
+    const pair = Pair.established({ seed });
+    pair.input("a", { kind: "rekeyIkeSa", peer: "b" });
+    pair.input("b", { kind: "rekeyIkeSa", peer: "a" });
+    // send req1: SA(..,SPIa1,..),Ni1,..  -->
+    pair.step("a: CREATE_CHILD_SA request {SA, N, KE}");
+    //                            <--  send req2: SA(..,SPIb1,..),Ni2,..
+    pair.step("b: CREATE_CHILD_SA request {SA, N, KE}");
+    //                            <--  send resp1  (lost for now)
+    pair.take("b: CREATE_CHILD_SA response {SA, N, KE}");
+    // send resp2  -->
+    pair.step("a: CREATE_CHILD_SA response {SA, N, KE}");
+    //                            <--  send req4: D(), of the old IKE SA or of the one that lost
+    pair.flush();
+    const isPeersLost = pair.a.of("ikeSaRekeyed").length === 0;
+    pair.elapse(200);
+    assert.deepEqual([pair.a.states, pair.b.states], [["established"], ["established"]]);
+    assert.deepEqual(spisOf(pair, "a"), spisOf(pair, "b"));
+    for (const router of [pair.a, pair.b]) {
+      assert.deepEqual([router.of("ikeSaRekeyed").length, router.of("ikeSaClosed").length], [1, 0]);
+    }
+    return isPeersLost;
+  });
+  assert.ok(losers.length > 0);
 });
 
 test("another group for the rekey: INVALID_KE_PAYLOAD, then again", () => {

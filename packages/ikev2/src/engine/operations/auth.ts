@@ -177,7 +177,7 @@ function initialContact(engine: EngineContext, peer: Peer): readonly NotifyPaylo
 
 /** The peer's own IKE SA came up since we began, and has taken over what we began for. */
 function isSuperfluous(sa: IkeSa, peer: Peer): boolean {
-  return (peer.usableIkeSa()?.secured?.establishedOrder ?? 0) > sa.order;
+  return (peer.usableIkeSa()?.secured?.origin.establishedOrder ?? 0) > sa.order;
 }
 
 function takeMkt(peer: Peer): MktCreation | undefined {

@@ -12,7 +12,7 @@ import { ExchangeType } from "../../registry/exchangeType.ts";
 import { nameOf } from "../../registry/nameOf.ts";
 import { NotifyType } from "../../registry/notifyType.ts";
 import type { EngineContext } from "../context.ts";
-import { newSecured, scheduleRenewal } from "../establishment.ts";
+import { lowest, newSecured, scheduleRenewal } from "../establishment.ts";
 import { type ReceivedRequest, sendProtectedResponse } from "../exchange.ts";
 import { IkeSa } from "../ikeSa.ts";
 import type { Operation } from "../operation.ts";
@@ -62,14 +62,16 @@ export class IkeSaRekey implements Operation {
 
   response(engine: EngineContext, sa: IkeSa, payloads: readonly Payload[]): void {
     const offer = this.#offer;
-    if (sa.state.name !== "established" || offer === undefined) return;
-    const { secured } = sa.state;
+    const { secured } = sa;
+    if (secured === undefined || offer === undefined) return;
+    const isEstablished = sa.state.name === "established";
     if (payloadOf(payloads, "SA") === undefined) {
-      this.#refused(engine, sa, secured, payloads);
+      if (isEstablished) this.#refused(engine, sa, secured, payloads);
       return;
     }
     const successor = accept(engine, sa, secured, offer, payloads);
-    settle(engine, sa, secured, successor);
+    if (isEstablished) settle(engine, sa, secured, successor);
+    else leaveWith(engine, sa, successor);
   }
 
   failed(): void {}
@@ -180,6 +182,7 @@ export function receiveIkeSaRekey(
 /** RFC 7296 section 2.25: what cannot go together with a rekey of the IKE SA. */
 function conflictWith(engine: EngineContext, sa: IkeSa, secured: Secured): string | undefined {
   if (sa.state.name !== "established" || secured.rekeyedByPeer !== undefined) return "the IKE SA is already replaced";
+  if (!secured.peer.ikeSas.includes(sa)) return "the IKE SA has not taken over yet";
   if (secured.peer.ikeSas.length >= engine.settings.ikeSasPerPeer) return "there are too many IKE SAs with this peer";
   if (secured.held !== undefined || sa.outstanding?.operation?.name === "createMkt") return "an MKT is being made";
   const deleted = sa.outstanding?.operation?.deletedSendIds ?? [];
@@ -245,7 +248,8 @@ function derive(
     peer,
     peerSpeaksKarp,
     credentialFingerprint,
-    nonces: [ni, nr],
+    lowestNonce: lowest(ni, nr),
+    origin: secured.origin,
     reauthenticateAt: lifetime.reauthenticateAt,
   });
   const state = { name: "established", secured: next } as const;
@@ -274,6 +278,15 @@ function settle(engine: EngineContext, sa: IkeSa, secured: Secured, own: IkeSa):
 }
 
 /**
+ * We decided to part with this IKE SA while our rekey was unanswered. For the peer, which took the rekey, the new one is
+ * in its place: it goes too (RFC 7296 section 2.25.2), and as we began the rekey, we delete both.
+ */
+function leaveWith(engine: EngineContext, sa: IkeSa, successor: IkeSa): void {
+  closeGracefully(engine, sa, { operations: "move" });
+  discardLoser(engine, successor, sa);
+}
+
+/**
  * The peer deletes the old IKE SA, or it is dead, while our own rekey has no answer: what the peer made is what stays
  * (RFC 7296 section 2.8.2).
  */
@@ -296,8 +309,9 @@ function discardLoser(engine: EngineContext, loser: IkeSa, successor: IkeSa): vo
 function replace(engine: EngineContext, sa: IkeSa, secured: Secured, successor: IkeSa): void {
   const next = successor.secured;
   if (next === undefined) return;
-  next.mkts = secured.mkts;
-  secured.mkts = new Map();
+  // The peer may have made MKTs in it before it took over
+  for (const [sendId, recvId] of secured.mkts) next.mkts.set(sendId, recvId);
+  secured.mkts.clear();
   secured.rekeyedByPeer = undefined;
   sa.state = { name: "replaced", secured, successor };
   scheduleRenewal(engine, sa);
