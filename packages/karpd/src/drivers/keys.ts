@@ -1,4 +1,8 @@
+import { NodeCryptoProvider } from "@karp/ikev2/node";
+import { keyFingerprint } from "../core/keytable/fingerprint.ts";
 import type { DriverKey } from "../ports/routingDriver.ts";
+
+const crypto = new NodeCryptoProvider();
 
 /** What is wrong with a set of keys for any driver, or nothing. Two keys of one session never share an ID (RFC 5925 section 3.1). */
 export function keySetFault(keys: readonly DriverKey[]): string | undefined {
@@ -26,4 +30,9 @@ export type MktParts = Pick<DriverKey, "sendId" | "recvId" | "algorithm" | "mast
 /** "11/12": SendID and RecvID, as BIRD prints them. */
 export function idsOf(key: Pick<DriverKey, "sendId" | "recvId">): string {
   return `${key.sendId}/${key.recvId}`;
+}
+
+/** What may be shown of a key: 16 hex digits, as in `karp show keys` and in events. */
+export function fingerprintOf({ masterKey }: Pick<DriverKey, "masterKey">): string {
+  return keyFingerprint(crypto, masterKey);
 }

@@ -104,9 +104,10 @@ export class Activator {
     while (this.#writers > 0 || this.#running !== undefined) {
       await (this.#running ?? delay(clock, GATHER_MILLISECONDS));
     }
-    const wait = this.#isUrgent ? 0 : this.#lastConfigureAt + this.#options.intervalMilliseconds - clock.now();
+    const wait = this.#isUrgent ? 0 : this.#untilNextConfigure();
     if (wait > 0 && wait <= PATIENCE_MILLISECONDS) {
-      await delay(clock, wait);
+      // In small steps: a revocation may come, and does not wait
+      await delay(clock, Math.min(wait, GATHER_MILLISECONDS));
       return this.#gather();
     }
     // Whoever comes from now on may write after BIRD has read: that is the next batch
@@ -117,6 +118,13 @@ export class Activator {
       this.#running = undefined;
     });
     return this.#running;
+  }
+
+  /** Milliseconds. A wall clock that was set back makes this no longer than the interval. */
+  #untilNextConfigure(): number {
+    const now = this.#context.clock.now();
+    this.#lastConfigureAt = Math.min(this.#lastConfigureAt, now);
+    return this.#lastConfigureAt + this.#options.intervalMilliseconds - now;
   }
 
   #schedule(wait: number): Activation {

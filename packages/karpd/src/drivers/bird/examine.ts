@@ -1,6 +1,8 @@
-import { stat } from "node:fs/promises";
+import { lstat } from "node:fs/promises";
 import { dirname } from "node:path";
+import type { SessionConfiguration } from "../../core/configuration.ts";
 import type { DriverFinding } from "../../ports/routingDriver.ts";
+import { directoryFault, LinkInPlace } from "../atomicFile.ts";
 import { errnoOf, messageOf, printable } from "../text.ts";
 import { mainConfigOf } from "./activator.ts";
 import { type BirdSession, notIncluded } from "./applyKeys.ts";
@@ -9,7 +11,7 @@ import { converse } from "./controlSocket.ts";
 import { fileAccess } from "./fileGroup.ts";
 import { birdAlgorithm } from "./includeFile.ts";
 import { readInclude } from "./includeStore.ts";
-import { lookAt, obstacle } from "./look.ts";
+import { lookAt, obstacle, versionObstacle } from "./look.ts";
 import { lastText } from "./replies.ts";
 
 /** Everything about the set-up of one session that can be seen without changing anything. */
@@ -18,7 +20,9 @@ export async function examineSession(bird: BirdSession): Promise<readonly Driver
   const found: DriverFinding[] = [];
   for (const check of checks) found.push(...(await check(bird).catch((failure) => [error(messageOf(failure))])));
   if (found.every(({ severity }) => severity !== "error")) {
-    found.push({ severity: "ok", text: `BIRD protocol ${bird.settings.protocolName} is ready for karp` });
+    const isObserveOnly = found.some(({ text }) => text.endsWith(OBSERVE_ONLY));
+    const text = `BIRD protocol ${bird.settings.protocolName} is ready for ${isObserveOnly ? "mode observe" : "karp"}`;
+    found.push({ severity: "ok", text });
   }
   return found.filter(({ text }, index) => found.findIndex((other) => other.text === text) === index);
 }
@@ -35,14 +39,27 @@ async function checkWishes({ session, context }: BirdSession): Promise<readonly 
     found.push(error("BIRD always covers the TCP options: set tcp-options to covered"));
   }
   const kernel = await context.kernelAlgorithms?.();
-  if (kernel?.size === 0)
-    return [...found, error("this kernel has no TCP-AO: Linux 6.7 or newer with CONFIG_TCP_AO is needed")];
+  if (kernel?.size === 0) {
+    const text = "this kernel has no TCP-AO: Linux 6.7 or newer with CONFIG_TCP_AO is needed";
+    return [...found, neededToInstall(session, text)];
+  }
   const missing = kernel === undefined ? [] : usable.filter((algorithm) => !kernel.has(algorithm));
-  return [...found, ...missing.map((algorithm) => error(`this kernel has no TCP-AO with ${algorithm}`))];
+  const text = (algorithm: string): string => `this kernel has no TCP-AO with ${algorithm}`;
+  return [...found, ...missing.map((algorithm) => neededToInstall(session, text(algorithm)))];
+}
+
+const OBSERVE_ONLY = "(mode observe works without)";
+
+/** Without it no key can be used; mode observe uses none. */
+function neededToInstall({ mode }: SessionConfiguration, text: string): DriverFinding {
+  if (mode !== "observe") return error(text);
+  return { severity: "warning", text: `${text} ${OBSERVE_ONLY}` };
 }
 
 async function checkBird({ settings, context, session }: BirdSession): Promise<readonly DriverFinding[]> {
   const look = await lookAt(settings, context.clock);
+  const tooOld = versionObstacle(look);
+  if (tooOld !== undefined) return [neededToInstall(session, tooOld)];
   const hindrance = obstacle(look, session, settings);
   return hindrance === undefined ? [] : [error(hindrance)];
 }
@@ -72,7 +89,7 @@ async function checkInclude({ settings }: BirdSession): Promise<readonly DriverF
     const text = `${include} does not survive a reboot, and BIRD does not start without it: keep it in /var/lib/karp`;
     found.push({ severity: "warning", text });
   }
-  const status = await stat(include).catch((failure: unknown) => errnoOf(failure) ?? "unknown error");
+  const status = await lstat(include).catch((failure: unknown) => errnoOf(failure) ?? "unknown error");
   if (status === "ENOENT") {
     return [
       ...found,
@@ -83,6 +100,9 @@ async function checkInclude({ settings }: BirdSession): Promise<readonly DriverF
   }
   if (typeof status === "string")
     return [...found, error(`cannot look at ${include} (${status}) in ${dirname(include)}`)];
+  if (status.isSymbolicLink()) return [...found, error(new LinkInPlace(include).message)];
+  const unsafe = await directoryFault(dirname(include));
+  if (unsafe !== undefined) found.push(error(unsafe));
   if ((status.mode & 0o007) !== 0) {
     found.push(error(`${include} can be read by everybody: chmod 0640 ${include}`));
   }

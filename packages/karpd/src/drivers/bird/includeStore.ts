@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { writeSecretFile } from "../atomicFile.ts";
+import { hasAccess, LinkInPlace, writeSecretFile } from "../atomicFile.ts";
 import { errnoOf } from "../text.ts";
 import { type FileState, fileState } from "./configFiles.ts";
 import type { FileAccess } from "./fileGroup.ts";
@@ -27,8 +27,8 @@ export class IncludeFailure extends Error {
     const advice = isSetUp
       ? "; its directory must exist and belong to karp's user, the group must be one of that user's"
       : "";
-    super(`cannot ${doing} ${path} (${errno})${advice}`);
-    this.isSetUp = isSetUp;
+    super(error instanceof LinkInPlace ? error.message : `cannot ${doing} ${path} (${errno})${advice}`);
+    this.isSetUp = isSetUp || error instanceof LinkInPlace;
   }
 }
 
@@ -63,13 +63,13 @@ export interface IncludeTarget {
 }
 
 /**
- * Writes the file where it differs.
+ * Writes the file where it differs, or where its mode or group does: BIRD could not read it, or somebody else could.
  * @returns whether it did
  * @throws IncludeFailure
  */
 export async function writeInclude(target: IncludeTarget, before: StoredInclude, file: IncludeFile): Promise<boolean> {
   const text = renderInclude(target.session, file);
-  if (text === before.text) return false;
+  if (text === before.text && (await hasAccess(target.path, target.access))) return false;
   await restoreInclude(target, text);
   return true;
 }

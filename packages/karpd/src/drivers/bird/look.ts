@@ -33,10 +33,10 @@ export function lookAt(settings: BirdSettings, clock: DriverClock): Promise<Look
 
 /** Why TCP-AO cannot be used with this protocol, whatever the keys; undefined: it can. */
 export function obstacle(look: Look, session: SessionConfiguration, settings: BirdSettings): string | undefined {
-  const { status, protocol } = look;
+  const { protocol } = look;
   const name = settings.protocolName;
-  if (!hasTcpAo(status.version))
-    return `BIRD ${status.version} has no TCP-AO: BIRD ${OLDEST_VERSIONS} or newer is needed`;
+  const tooOld = versionObstacle(look);
+  if (tooOld !== undefined) return tooOld;
   if (protocol === undefined) {
     return `BIRD has no protocol ${name}: name the block \`protocol bgp ${name}\`, or say its name in \`protocol-name\``;
   }
@@ -49,4 +49,9 @@ export function obstacle(look: Look, session: SessionConfiguration, settings: Bi
     return `protocol ${name} has neighbor ${neighborAddress}, the session has remote ${session.remoteAddress}`;
   }
   return undefined;
+}
+
+/** A BIRD without TCP-AO. */
+export function versionObstacle({ status: { version } }: Look): string | undefined {
+  return hasTcpAo(version) ? undefined : `BIRD ${version} has no TCP-AO: BIRD ${OLDEST_VERSIONS} or newer is needed`;
 }

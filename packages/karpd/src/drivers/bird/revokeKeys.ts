@@ -20,7 +20,7 @@ export async function revokeKeys(bird: BirdSession, keep: readonly DriverKey[]):
   if (refusal !== undefined) return { kind: "failed", reason: refusal.reason };
   const target = await includeTarget(bird);
   const before = await readInclude(target.path);
-  if (keep.length === 0 && before.keys.length === 0) return { kind: "revoked" };
+  if (keep.length === 0 && before.keys.length === 0) return nothingToRevoke(bird);
   const keys = keep.length > 0 ? keptKeys(before, keep) : [closedKey(bird, before)];
   const file = { keys, isProtocolDisabled: before.isProtocolDisabled };
   await bird.activator.writing(() => writeInclude(target, before, file));
@@ -32,6 +32,17 @@ export async function revokeKeys(bird: BirdSession, keep: readonly DriverKey[]):
     return { kind: "failed", reason: notIncluded(bird) };
   }
   return confirm(bird, target, before, keys);
+}
+
+/** The file has no key; BIRD may have one all the same, when somebody has emptied the file. Whose it is, nobody knows. */
+async function nothingToRevoke(bird: BirdSession): Promise<RevokeOutcome> {
+  const look = await lookUnlessDown(bird);
+  const protocol = look.found?.protocol;
+  if (protocol === undefined || !isEstablished(protocol) || protocol.tcpAo === undefined) return { kind: "revoked" };
+  const { name, tcpAo } = protocol;
+  const which = tcpAo.currentSendId === undefined ? "a key" : `SendID ${tcpAo.currentSendId}`;
+  const reason = `protocol ${name} uses ${which}, which is not in ${bird.settings.include}; run birdc configure, then birdc restart ${name}`;
+  return { kind: "failed", reason };
 }
 
 async function confirm(

@@ -1,4 +1,5 @@
 import { access, constants, stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import type { SessionConfiguration } from "../../core/configuration.ts";
 import type {
   ApplyOutcome,
@@ -8,8 +9,9 @@ import type {
   RevokeOutcome,
   RoutingDriver,
 } from "../../ports/routingDriver.ts";
+import { directoryFault } from "../atomicFile.ts";
 import type { DriverContext } from "../context.ts";
-import { keySetFault } from "../keys.ts";
+import { fingerprintOf, keySetFault } from "../keys.ts";
 import { DriverSettingsError } from "../sessionSettings.ts";
 import { errnoOf, messageOf, printable, withoutKeys } from "../text.ts";
 import { parseApplyAnswer, parseRevokeAnswer } from "./answer.ts";
@@ -38,9 +40,7 @@ class ExecDriver implements RoutingDriver {
     if (fault !== undefined) return { kind: "refused", reason: fault };
     const { answer, reason, isSetUp } = await this.#call(session, "apply", keys);
     if (answer === undefined) return { kind: isSetUp ? "refused" : "pending", reason };
-    const outcome = parseApplyAnswer(answer);
-    if (outcome === undefined) return { kind: "refused", reason: noAnswer(reason) };
-    return outcome.kind === "installed" ? outcome : { ...outcome, reason: withoutKeys(outcome.reason, keys) };
+    return parseApplyAnswer(answer, keys) ?? { kind: "refused", reason: noAnswer(reason) };
   }
 
   async observe(): Promise<ObserveOutcome> {
@@ -50,14 +50,14 @@ class ExecDriver implements RoutingDriver {
   async revoke(session: SessionConfiguration, keep: readonly DriverKey[]): Promise<RevokeOutcome> {
     const { answer, reason } = await this.#call(session, "revoke", keep);
     if (answer === undefined) return { kind: "failed", reason };
-    const outcome = parseRevokeAnswer(answer);
-    if (outcome === undefined) return { kind: "failed", reason: noAnswer(reason) };
-    return outcome.kind === "revoked" ? outcome : { kind: "failed", reason: withoutKeys(outcome.reason, keep) };
+    return parseRevokeAnswer(answer, keep) ?? { kind: "failed", reason: noAnswer(reason) };
   }
 
   async examine(session: SessionConfiguration): Promise<readonly DriverFinding[]> {
     try {
-      return [await examineProgram(execSettings(session).program)];
+      const { program } = execSettings(session);
+      await assertTrustworthy(program);
+      return [{ severity: "ok", text: `keys go to ${program}` }];
     } catch (error) {
       return [{ severity: "error", text: messageOf(error) }];
     }
@@ -69,7 +69,7 @@ class ExecDriver implements RoutingDriver {
   async #call(session: SessionConfiguration, request: "apply" | "revoke", keys: readonly DriverKey[]): Promise<Called> {
     try {
       const settings = execSettings(session);
-      assertAbsolute(settings.program);
+      await assertTrustworthy(settings.program);
       const end = await runProgram(
         { ...settings, input: requestDocument(session, request, keys) },
         this.#context.clock,
@@ -83,6 +83,9 @@ class ExecDriver implements RoutingDriver {
   }
 }
 
+/** No such program, or none that can be run. Anything else (no descriptor, no memory) may be over the next time. */
+const SET_UP_ERRNOS: ReadonlySet<string> = new Set(["ENOENT", "EACCES", "EPERM", "ENOTDIR", "ELOOP", "ENOEXEC"]);
+
 interface Called {
   readonly answer: string | undefined;
   /** What went wrong, or what the program said on its standard error; may be empty. */
@@ -91,8 +94,10 @@ interface Called {
 }
 
 function calledWith(end: ProgramEnd, program: string, timeoutMilliseconds: number, keys: readonly DriverKey[]): Called {
-  if (end.kind === "notStarted")
-    return { answer: undefined, reason: `cannot run ${program}: ${end.reason}`, isSetUp: true };
+  if (end.kind === "notStarted") {
+    const isSetUp = SET_UP_ERRNOS.has(end.errno ?? "");
+    return { answer: undefined, reason: `cannot run ${program}: ${end.reason}`, isSetUp };
+  }
   const complaint = lastLine(withoutKeys(end.complaint, keys));
   if (end.kind === "timedOut") {
     const reason = `${program} did not answer within ${timeoutMilliseconds / 1000} s${complaint && `: ${complaint}`}`;
@@ -125,6 +130,7 @@ function requestDocument(session: SessionConfiguration, request: string, keys: r
     ...(session.vrf !== undefined && { vrf: session.vrf }),
     keys: keys.map((key) => ({
       "admin-key-name": key.adminKeyName,
+      fingerprint: fingerprintOf(key),
       "send-id": key.sendId,
       "recv-id": key.recvId,
       algorithm: key.algorithm,
@@ -136,21 +142,28 @@ function requestDocument(session: SessionConfiguration, request: string, keys: r
   return `${JSON.stringify(document)}\n`;
 }
 
-function assertAbsolute(program: string): void {
-  if (!program.startsWith("/"))
+/**
+ * Whether the program may be given keys: only root and karp's user can change it.
+ * @throws DriverSettingsError
+ */
+async function assertTrustworthy(program: string): Promise<void> {
+  if (!program.startsWith("/")) {
     throw new DriverSettingsError(`command: "${printable(program)}" is not an absolute path`);
+  }
+  const fault = await programFault(program);
+  if (fault !== undefined) throw new DriverSettingsError(fault);
 }
 
-async function examineProgram(program: string): Promise<DriverFinding> {
-  assertAbsolute(program);
+async function programFault(program: string): Promise<string | undefined> {
   try {
     await access(program, constants.X_OK);
   } catch (error) {
-    return { severity: "error", text: `cannot run ${program} (${errnoOf(error)})` };
+    return `cannot run ${program} (${errnoOf(error)})`;
   }
-  const { mode } = await stat(program);
-  if ((mode & 0o022) !== 0) {
-    return { severity: "error", text: `${program} gets keys and can be changed by others: chmod go-w ${program}` };
+  const { mode, uid } = await stat(program);
+  if ((mode & 0o022) !== 0) return `${program} gets keys and can be changed by others: chmod go-w ${program}`;
+  if (uid !== 0 && uid !== process.geteuid?.()) {
+    return `${program} gets keys and belongs to user ${uid}: chown root ${program}`;
   }
-  return { severity: "ok", text: `keys go to ${program}` };
+  return directoryFault(dirname(program));
 }

@@ -1,6 +1,7 @@
 import type { SessionConfiguration } from "../../core/configuration.ts";
 import type { MktAlgorithm } from "../../core/keytable/row.ts";
 import type { DriverKey } from "../../ports/routingDriver.ts";
+import { fingerprintOf } from "../keys.ts";
 
 /** Format of the file, first two members. A reader must refuse a version that it does not know. */
 const FORMAT = "karp-keychain";
@@ -35,6 +36,7 @@ function keyEntry(key: DriverKey) {
   const octets = key.masterKey.expose((masterKey) => Buffer.from(masterKey).toString("hex"));
   return {
     "admin-key-name": key.adminKeyName,
+    fingerprint: fingerprintOf(key),
     "send-id": key.sendId,
     "recv-id": key.recvId,
     "crypto-algorithm": name,
@@ -45,12 +47,14 @@ function keyEntry(key: DriverKey) {
   };
 }
 
-/** Whether a file is one of ours, whatever its version: only such a file is replaced. */
-export function isKeychainDocument(text: string): boolean {
+/** Whose keys a file has, whatever its version; undefined: it is none of ours, and is not replaced. */
+export function sessionOfDocument(text: string): string | undefined {
   try {
     const document: unknown = JSON.parse(text);
-    return typeof document === "object" && document !== null && "format" in document && document.format === FORMAT;
+    if (typeof document !== "object" || document === null) return undefined;
+    if (Reflect.get(document, "format") !== FORMAT) return undefined;
+    return String(Reflect.get(document, "session"));
   } catch {
-    return false;
+    return undefined;
   }
 }

@@ -1,4 +1,4 @@
-import { access, constants, readFile, stat } from "node:fs/promises";
+import { access, constants, lstat, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { SessionConfiguration } from "../../core/configuration.ts";
 import type {
@@ -9,12 +9,12 @@ import type {
   RevokeOutcome,
   RoutingDriver,
 } from "../../ports/routingDriver.ts";
-import { writeSecretFile } from "../atomicFile.ts";
+import { directoryFault, hasAccess, LinkInPlace, writeSecretFile } from "../atomicFile.ts";
 import type { DriverContext } from "../context.ts";
 import { keySetFault } from "../keys.ts";
 import { DriverSettingsError } from "../sessionSettings.ts";
-import { errnoOf, messageOf } from "../text.ts";
-import { isKeychainDocument, keychainDocument } from "./document.ts";
+import { errnoOf, messageOf, printable } from "../text.ts";
+import { keychainDocument, sessionOfDocument } from "./document.ts";
 import { keychainFile } from "./settings.ts";
 
 /** A JSON file with the keys, for a program of the operator's. */
@@ -67,9 +67,13 @@ class KeychainDriver implements RoutingDriver {
     const path = keychainFile(session);
     const text = keychainDocument(session, keys);
     const before = await textOf(path);
-    if (before === text) return { kind: "installed" };
-    if (before !== undefined && before.trim() !== "" && !isKeychainDocument(before)) {
-      return { kind: "foreign", reason: `${path} was not written by karp: move it away` };
+    const isClosed = await hasAccess(path, { mode: OWNER_ONLY });
+    if (before === text && isClosed) return { kind: "installed" };
+    const foreign = before === undefined || before.trim() === "" ? undefined : foreignFile(path, before, session.name);
+    if (foreign !== undefined) return { kind: "foreign", reason: foreign };
+    if (!isClosed) {
+      const advice = `if others could read it, karp rekey ${session.name}`;
+      this.#context.log("warning", `keychain: ${session.name}: ${path} was not 0600; it is now: ${advice}`);
     }
     await writeSecretFile({ path, text, mode: OWNER_ONLY });
     this.#context.log("info", `keychain: ${session.name}: ${keys.length} keys written to ${path}`);
@@ -86,10 +90,20 @@ async function textOf(path: string): Promise<string | undefined> {
   }
 }
 
+/** Why the file is not ours to replace. Two sessions with one file would take turns in removing each other's keys. */
+function foreignFile(path: string, text: string, session: string): string | undefined {
+  const owner = sessionOfDocument(text);
+  if (owner === session) return undefined;
+  if (owner === undefined) return `${path} was not written by karp: move it away`;
+  return `${path} has the keys of session ${printable(owner, 63)}: give each session a file of its own, or move it away`;
+}
+
 function isSetUpFault(error: unknown): boolean {
   const errno = errnoOf(error) ?? "";
   return (
-    error instanceof DriverSettingsError || ["ENOENT", "EACCES", "EPERM", "EROFS", "ENOTDIR", "EISDIR"].includes(errno)
+    error instanceof DriverSettingsError ||
+    error instanceof LinkInPlace ||
+    ["ENOENT", "EACCES", "EPERM", "EROFS", "ENOTDIR", "EISDIR"].includes(errno)
   );
 }
 
@@ -102,9 +116,12 @@ async function examineFile(path: string): Promise<readonly DriverFinding[]> {
       { severity: "error", text: `cannot write into ${directory} (${errnoOf(error)}): create it for karp's user` },
     ];
   }
-  const status = await stat(path).catch(() => undefined);
+  const status = await lstat(path).catch(() => undefined);
+  if (status?.isSymbolicLink() === true) return [{ severity: "error", text: new LinkInPlace(path).message }];
   if (status !== undefined && (status.mode & 0o077) !== 0) {
     return [{ severity: "error", text: `${path} can be read by others: chmod 0600 ${path}` }];
   }
+  const fault = await directoryFault(directory);
+  if (fault !== undefined) return [{ severity: "error", text: fault }];
   return [{ severity: "ok", text: `keys go to ${path}` }];
 }
