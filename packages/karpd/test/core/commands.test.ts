@@ -9,7 +9,7 @@ const nobody = { uid: 65_534, gid: 65_534, pid: 2 };
 test("freeze: no rollover from either side until it is over; thaw ends it", () => {
   const pair = makePair();
   keyed(pair);
-  assert.equal(pair.a.command({ kind: "freeze", session: "r", seconds: 3 * 3600 })?.ok, true);
+  assert.equal(pair.a.ask({ kind: "freeze", session: "r", seconds: 3 * 3600 })?.ok, true);
   pair.world.run(2 * 3600);
   assert.equal(pair.a.rollover().completed, 0);
   assert.equal(pair.b.rollover().completed, 0);
@@ -67,7 +67,7 @@ test("RP_revokeSA: no key is left in use, both rows and driver; the session stay
   pair.a.start();
   pair.world.run(600);
   assert.equal(pair.tcp.isUp, false, "also after a restart");
-  assert.equal(pair.a.command({ kind: "RKMP_generateSA", session: "r" })?.ok, true);
+  assert.equal(pair.a.ask({ kind: "RKMP_generateSA", session: "r" })?.ok, true);
   assert.ok(pair.world.runUntil(() => agree(pair) && pair.tcp.isUp, 1200));
 });
 

@@ -6,19 +6,18 @@ import { formatOrigin, makeMkt, originFact, originOf } from "./makeMkt.ts";
 import type { Peer } from "./peer.ts";
 import { hear } from "./peerState.ts";
 import { isConfirmedByPeer } from "./rules.ts";
-import { meansSession, termsOf } from "./selectors.ts";
+import { describesSame, meansSession, narrowed, selectorsOf, termsOf } from "./selectors.ts";
 import type { Ground, Turn } from "./turn.ts";
 
 /** At most so many MKTs of one association are alive. */
 export const MOST_LIVE_MKTS = 8;
 
 /** Whether, and on what terms, a peer gets the MKT that it asks for. A question: nothing changes. */
-export function consider(ground: Ground, peer: Peer, request: MktRequest): MktDecision {
-  const association = findSession(peer, request);
-  // RFC 7296 section 2.9: TS that are outside of what the peer may speak for
-  if (association === undefined)
-    return refuse(NotifyType.TS_UNACCEPTABLE, "the traffic selectors mean no session of this peer");
-  const refusal = refuseForState(ground, association) ?? refuseForPredecessor(association, request);
+export function consider(ground: Ground, peer: Peer, association: Association, request: MktRequest): MktDecision {
+  const refusal =
+    refuseForState(ground, association) ??
+    refuseForPredecessor(association, request) ??
+    refuseForSelectors(association, peer, request);
   if (refusal !== undefined) return refusal;
   const taken = ground.keyIds.recvIdsTaken(peer.config, association.session);
   if (hasKeyId(taken, request.recvId)) {
@@ -30,7 +29,7 @@ export function consider(ground: Ground, peer: Peer, request: MktRequest): MktDe
     };
   }
   const sendId = ground.keyIds.chooseSendId(peer.config, association.session, request.taken);
-  if (sendId === undefined) return refuse(NotifyType.NO_ADDITIONAL_SAS, "no KeyID is free");
+  if (sendId === undefined) return refuse(NotifyType.NO_ADDITIONAL_SAS, "no KeyID is free at both ends");
   const replaces = predecessorOf(association, request);
   return {
     kind: "accept",
@@ -41,7 +40,8 @@ export function consider(ground: Ground, peer: Peer, request: MktRequest): MktDe
   };
 }
 
-function findSession(peer: Peer, request: MktRequest): Association | undefined {
+/** RFC 7296 section 2.9: TS that are outside of what the peer may speak for mean no session. */
+export function findSession(peer: Peer, request: MktRequest): Association | undefined {
   const { localSelectors, remoteSelectors } = request;
   const managed = [...peer.associations].filter(({ isManaged }) => isManaged);
   if (localSelectors !== undefined && remoteSelectors !== undefined) {
@@ -64,6 +64,15 @@ function refuseForState(ground: Ground, association: Association): MktDecision |
     return refuse(NotifyType.NO_ADDITIONAL_SAS, `${MOST_LIVE_MKTS} keys of this session are alive already`);
   }
   return undefined;
+}
+
+/** RFC 7296 section 2.9.2: a rekey does not narrow what is in use; one for anything else is no rekey. */
+function refuseForSelectors(association: Association, peer: Peer, request: MktRequest): MktDecision | undefined {
+  const predecessor = request.rekeys === undefined ? undefined : predecessorOf(association, request);
+  if (predecessor === undefined) return undefined;
+  const granted = narrowed(request, termsOf(association, peer.config));
+  if (describesSame(granted, selectorsOf(predecessor))) return undefined;
+  return refuse(NotifyType.TS_UNACCEPTABLE, `the traffic selectors are not those of key ${predecessor.fingerprint}`);
 }
 
 /** RFC 7296 section 2.25.1: a rekey of what is not there, or of what is being replaced already. */
@@ -120,6 +129,7 @@ export function admit(
     credentialFingerprint: negotiated.credentialFingerprint,
     replaces,
     origin: originOf(association, negotiated),
+    selectors: { localSelectors: negotiated.localSelectors, remoteSelectors: negotiated.remoteSelectors },
     commitId: negotiated.commitId,
   });
   association.mkts = [...association.mkts, mkt];

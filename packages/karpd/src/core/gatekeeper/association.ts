@@ -3,7 +3,9 @@ import type { DriverKey, Observation } from "../../ports/routingDriver.ts";
 import type { SessionConfiguration } from "../configuration.ts";
 import type { HeapItem } from "../deadlineHeap.ts";
 import type { KeyTableChange, KeyTableRow } from "../keytable/row.ts";
+import type { CommandReply } from "../machine.ts";
 import type { Peer } from "./peer.ts";
+import type { SelectorPair } from "./selectors.ts";
 
 /** One RP pairing to be keyed: its MKTs, and what is under way with the peer, the driver and the store. */
 export interface Association extends HeapItem {
@@ -39,9 +41,11 @@ export interface Association extends HeapItem {
   changes: KeyTableChange[];
   /** Something must not wait for the store: a preference that turned out wrong. */
   isUrgent: boolean;
-  /** Replies that wait until everything is stored. */
+  /** Replies that leave once what they promise is stored. */
   replies: readonly PendingReply[];
   heldBackBecause: string | undefined;
+  /** People were told that there is no room for a key that the peer asks for. */
+  exhausted: { readonly at: Instant; readonly detail: string } | undefined;
   completedRollovers: number;
   timeline: readonly { readonly at: UnixMilliseconds; readonly text: string }[];
 }
@@ -55,6 +59,8 @@ export interface Mkt {
   readonly softAt: Instant | undefined;
   readonly hardAt: Instant | undefined;
   readonly origin: Origin | undefined;
+  /** As negotiated by this process; undefined after a restart. */
+  readonly selectors: SelectorPair | undefined;
   /** The response to the peer's request waits for the store. */
   commitId: number | undefined;
   /** Highest generation known to be on disk; 0: none. */
@@ -230,7 +236,8 @@ export interface Telling {
   readonly notBefore: Instant;
   /** Nothing can be said before the next IKE SA. */
   readonly waitsForIkeSa: boolean;
-  readonly freezeSeconds: number | undefined;
+  /** The peer does not know yet how long no rollover begins here. */
+  readonly tellsFreeze: boolean;
   readonly lastFailure: { readonly sinceWall: UnixMilliseconds; readonly text: string } | undefined;
 }
 
@@ -238,7 +245,7 @@ export type Told =
   | { readonly kind: "state"; readonly mkt: Mkt; readonly state: number }
   | { readonly kind: "delete"; readonly mkt: Mkt }
   | { readonly kind: "doubt"; readonly sendId: number }
-  | { readonly kind: "freeze" };
+  | { readonly kind: "freeze"; readonly until: Instant | undefined };
 
 export interface Closing {
   readonly why: "revoked" | "expired";
@@ -253,12 +260,17 @@ export interface Saving {
   readonly requestId: number;
   readonly rows: readonly { readonly mkt: Mkt; readonly generation: number }[];
   readonly changes: readonly KeyTableChange[];
+  readonly replies: readonly PendingReply[];
 }
 
+/** The answer to a command, kept until what it promises is on disk: a crash right after it loses nothing (invariant 5). */
 export interface PendingReply {
   readonly requestId: number;
-  readonly text: string;
-  readonly adminKeyName: string | undefined;
+  readonly reply: Extract<CommandReply, { readonly ok: true }>;
+  /** What cannot be promised when the store fails: "the freeze of r". */
+  readonly promise: string;
+  /** The sessions whose changes are not on disk yet; one command may concern several. */
+  readonly waitsFor: Set<Association>;
 }
 
 /** It is or may be in the driver, and can be used. */

@@ -3,6 +3,7 @@ import { type Association, isLive, isPlaceholder, isStored, type Mkt, type Plan 
 import { confirmPreference, desiredPlan, driverKeys, setDriver } from "./install.ts";
 import { retryAt } from "./peerState.ts";
 import { addPlaceholder } from "./placeholder.ts";
+import { replyWhenStored } from "./reply.ts";
 import { bury } from "./retire.ts";
 import type { Turn } from "./turn.ts";
 
@@ -108,7 +109,8 @@ function finish(turn: Turn, association: Association): void {
   }
   if (closing.replyTo === undefined) return;
   const text = `revoked ${count} keys; ask for a new one with: karp rekey ${association.name}`;
-  association.replies = [...association.replies, { requestId: closing.replyTo, text, adminKeyName: undefined }];
+  const promise = `the revocation of ${association.name}`;
+  replyWhenStored(turn, [association], { requestId: closing.replyTo, reply: { ok: true, text }, promise });
 }
 
 function refuse(turn: Turn, requestId: number | undefined, text: string): void {

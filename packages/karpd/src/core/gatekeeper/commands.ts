@@ -15,17 +15,18 @@ import {
 } from "./association.ts";
 import { beginClosing } from "./close.ts";
 import { giveUp } from "./collide.ts";
-import { freeze, MOST_FREEZE_SECONDS, thaw } from "./freeze.ts";
 import { revokedFact } from "./makeAssociation.ts";
 import { makeMkt } from "./makeMkt.ts";
 import { isUnderWay } from "./negotiate.ts";
+import { notStored, replyWhenStored } from "./reply.ts";
+import { setRequest } from "./request.ts";
 import type { Turn } from "./turn.ts";
 
 /** Who may read, insert and delete the keys of a session (invariant 6). */
 export type Entitlement = (caller: LocalCaller, session: string) => boolean;
 
 /** A reply now, or undefined when it comes once everything is stored and done. */
-type Answer = CommandReply | undefined;
+export type Answer = CommandReply | undefined;
 
 export type SessionCommand = Exclude<
   Command,
@@ -42,7 +43,7 @@ export function onSessionCommand(
   switch (command.kind) {
     case "RKMP_generateSA":
     case "RKMP_rekeySA":
-      return requestKey(turn, association, command.kind);
+      return requestKey(turn, association, command.kind, requestId);
     case "Keytable_getSA":
       return readKey(turn, association, command.caller, isEntitled);
     case "Keytable_rekeySA":
@@ -52,30 +53,39 @@ export function onSessionCommand(
   }
 }
 
-function requestKey(turn: Turn, association: Association, kind: "RKMP_generateSA" | "RKMP_rekeySA"): Answer {
-  if (association.peer === undefined) return refuse("noPeer", `no peer may key ${association.name}`);
+function requestKey(
+  turn: Turn,
+  association: Association,
+  kind: "RKMP_generateSA" | "RKMP_rekeySA",
+  requestId: number,
+): Answer {
+  const { name } = association;
+  if (association.peer === undefined) return refuse("noPeer", `no peer may key ${name}`);
   if (kind === "RKMP_rekeySA" && newestServing(association) === undefined && association.revokedBecause === undefined) {
-    return refuse("noKey", `${association.name} has no key to replace; ask for one with RKMP_generateSA`);
+    return refuse("noKey", `${name} has no key to replace; ask for one with RKMP_generateSA`);
   }
   if (association.frozenUntil !== undefined && currentMkt(association) !== undefined) {
-    return refuse(
-      "frozen",
-      `rollovers of ${association.name} are frozen; end that with: karp thaw ${association.name}`,
-    );
+    return refuse("frozen", `rollovers of ${name} are frozen; end that with: karp thaw ${name}`);
   }
-  if (association.closing !== undefined) return refuse("busy", `the keys of ${association.name} are being revoked`);
+  if (association.closing !== undefined) return refuse("busy", `the keys of ${name} are being revoked`);
   if (association.revokedBecause !== undefined) {
     association.revokedBecause = undefined;
-    association.changes.push({ kind: "deleteFact", name: revokedFact(association.name) });
+    association.changes.push({ kind: "deleteFact", name: revokedFact(name) });
   }
-  if (isUnderWay(turn, association))
-    return { ok: true, text: `a rollover of ${association.name} is under way already` };
-  association.request = "somebody asked for it";
+  const text = request(turn, association);
+  const promise = `the request for a new key for ${name}`;
+  replyWhenStored(turn, [association], { requestId, reply: { ok: true, text }, promise });
+  return undefined;
+}
+
+function request(turn: Turn, association: Association): string {
+  if (isUnderWay(turn, association)) return `a rollover of ${association.name} is under way already`;
+  setRequest(association, "somebody asked for it");
   if (association.negotiation.name === "wanted") {
     association.negotiation = { ...association.negotiation, notBefore: turn.now.monotonic };
   }
   turn.hasMoved = true;
-  return { ok: true, text: `a new key for ${association.name} is being negotiated` };
+  return `a new key for ${association.name} is being negotiated`;
 }
 
 function readKey(turn: Turn, association: Association, caller: LocalCaller, isEntitled: Entitlement): Answer {
@@ -161,11 +171,16 @@ export function insertKey(
     caller,
     mkt,
   );
-  replyWhenStored(association, requestId, `key ${mkt.fingerprint} is in the key table`, mkt.row.adminKeyName);
+  const { adminKeyName } = mkt.row;
+  const reply = { ok: true, text: `key ${mkt.fingerprint} is in the key table`, adminKeyName } as const;
+  replyWhenStored(turn, [association], { requestId, reply, promise: `key ${mkt.fingerprint}` });
   return undefined;
 }
 
 function faultOf(turn: Turn, association: Association, key: ManualKey): Answer {
+  if (association.closing !== undefined || association.revokedBecause !== undefined) {
+    return refuse("busy", `the keys of ${association.name} are revoked; end that with: karp rekey ${association.name}`);
+  }
   const { keyOctets } = mktAlgorithms[key.algorithm];
   if (key.masterKey.length !== keyOctets) {
     return refuse("badKey", `${key.algorithm} takes a key of ${keyOctets} octets, not ${key.masterKey.length}`);
@@ -212,7 +227,9 @@ export function deleteKey(
     caller,
     mkt,
   );
-  replyWhenStored(association, requestId, `key ${mkt.fingerprint} is being removed`, mkt.row.adminKeyName);
+  const { adminKeyName } = mkt.row;
+  const reply = { ok: true, text: `key ${mkt.fingerprint} is being removed`, adminKeyName } as const;
+  replyWhenStored(turn, [association], { requestId, reply, promise: `the removal of key ${mkt.fingerprint}` });
   return undefined;
 }
 
@@ -221,34 +238,9 @@ function revoke(turn: Turn, association: Association, reason: string, requestId:
     return refuse("busy", `the keys of ${association.name} are being revoked already`);
   association.revokedBecause = reason;
   association.changes.push({ kind: "setFact", name: revokedFact(association.name), value: reason });
-  beginClosing(turn, association, "revoked", reason, requestId);
-  return undefined;
-}
-
-/** `karp freeze` and `karp thaw`, for one session or all. */
-export function onFreezeCommand(
-  turn: Turn,
-  associations: readonly Association[],
-  command: Extract<Command, { readonly kind: "freeze" | "thaw" }>,
-): CommandReply {
-  if (command.kind === "freeze") {
-    if (!(command.seconds > 0 && command.seconds <= MOST_FREEZE_SECONDS)) {
-      return { ok: false, code: "badDuration", text: `freeze for 1 to ${MOST_FREEZE_SECONDS} s` };
-    }
-    for (const association of associations) freeze(turn, association, command.seconds);
-    return { ok: true, text: `rollovers of ${nameAll(associations)} are frozen for ${command.seconds} s` };
-  }
-  for (const association of associations) thaw(turn, association, "somebody thawed it");
-  return { ok: true, text: `rollovers of ${nameAll(associations)} go on` };
-}
-
-function nameAll(associations: readonly Association[]): string {
-  const [only] = associations;
-  return associations.length === 1 && only !== undefined ? only.name : `${associations.length} sessions`;
-}
-
-function replyWhenStored(association: Association, requestId: number, text: string, adminKeyName: string): void {
-  association.replies = [...association.replies, { requestId, text, adminKeyName }];
+  const failure = turn.ground.storeFailure();
+  beginClosing(turn, association, "revoked", reason, failure === undefined ? requestId : undefined);
+  return failure === undefined ? undefined : notStored(`the revocation of ${association.name}`, failure.reason);
 }
 
 function refuseCaller(turn: Turn, association: Association, caller: LocalCaller, what: string): CommandReply {

@@ -1,5 +1,5 @@
 import type { UnixMilliseconds } from "@karp/ikev2";
-import { formatRfc3339, later, wallLater } from "../time.ts";
+import { formatRfc3339, later, secondsBetween, wallLater } from "../time.ts";
 import type { Association } from "./association.ts";
 import type { Turn } from "./turn.ts";
 
@@ -8,7 +8,7 @@ export function freeze(turn: Turn, association: Association, seconds: number): v
   const until = wallLater(turn.now.wall, seconds);
   association.frozenUntil = later(turn.now.monotonic, seconds);
   association.changes.push({ kind: "setFact", name: freezeFact(association), value: String(Math.round(until)) });
-  association.telling = { ...association.telling, freezeSeconds: Math.ceil(seconds) };
+  association.telling = { ...association.telling, tellsFreeze: true };
   turn.hasMoved = true;
   turn.event(
     association,
@@ -22,9 +22,9 @@ export function thaw(turn: Turn, association: Association, reason: string): void
   if (association.frozenUntil === undefined) return;
   association.frozenUntil = undefined;
   association.changes.push({ kind: "deleteFact", name: freezeFact(association) });
-  association.telling = { ...association.telling, freezeSeconds: 0 };
+  association.telling = { ...association.telling, tellsFreeze: true };
   turn.hasMoved = true;
-  turn.event(association, "thawed", "info", `rollovers of ${association.name} go on: ${reason}`);
+  turn.event(association, "thawed", "info", `rollovers of ${association.name} may begin again: ${reason}`);
 }
 
 export function thawWhenOver(turn: Turn, association: Association): void {
@@ -38,10 +38,19 @@ export function freezeFact({ name }: Association): string {
 }
 
 /** What is left of a freeze after a restart: at most what a clock that jumped leaves believable. */
-export function restoredFreeze(turn: Turn, value: string | undefined): Association["frozenUntil"] {
+export function restoreFreeze(turn: Turn, association: Association, value: string | undefined): void {
+  if (value === undefined) return;
   const until = Number(value) as UnixMilliseconds;
-  if (value === undefined || !Number.isFinite(until) || until <= turn.now.wall) return undefined;
-  return later(turn.now.monotonic, Math.min((until - turn.now.wall) / 1000, MOST_FREEZE_SECONDS));
+  const seconds = Number.isFinite(until) ? (until - turn.now.wall) / 1000 : 0;
+  association.frozenUntil = later(turn.now.monotonic, Math.min(seconds, MOST_FREEZE_SECONDS));
+  // One that is over ends in the first turn: the peer may have heard of it, and has to hear of its end.
+  association.telling = { ...association.telling, tellsFreeze: true };
+}
+
+/** Seconds for KMP_FREEZE, which speaks of all sessions with a peer: none of ours begins a rollover until then. */
+export function freezeSeconds({ now }: Turn, { peer }: Association): number {
+  const ends = [...(peer?.associations ?? [])].map(({ frozenUntil }) => frozenUntil ?? now.monotonic);
+  return Math.max(0, ...ends.map((until) => Math.ceil(secondsBetween(now.monotonic, until))));
 }
 
 export const MOST_FREEZE_SECONDS = 90 * 86_400;

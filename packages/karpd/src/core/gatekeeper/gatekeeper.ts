@@ -2,25 +2,28 @@ import type { CryptoProvider, IkeEvent, Instant, MktDecision, MktPolicy, MktRequ
 import { formatIdentity, NotifyType } from "@karp/ikev2";
 import type { Configuration, SessionConfiguration } from "../configuration.ts";
 import { DeadlineHeap } from "../deadlineHeap.ts";
-import type { KeyTableChange, KeyTableRow, KeyTableSnapshot } from "../keytable/row.ts";
-import type { Command, CommandReply, DaemonInput } from "../machine.ts";
-import { earliest, later } from "../time.ts";
-import { consider } from "./admit.ts";
+import type { KeyTableRow, KeyTableSnapshot } from "../keytable/row.ts";
+import type { Command, DaemonInput } from "../machine.ts";
+import { earliest } from "../time.ts";
+import { consider, findSession } from "./admit.ts";
 import { advance } from "./advance.ts";
 import type { Association, Mkt } from "./association.ts";
 import { onRevoked } from "./close.ts";
-import { deleteKey, type Entitlement, insertKey, onFreezeCommand, onSessionCommand } from "./commands.ts";
+import type { Entitlement } from "./commands.ts";
+import { askedFact, askedSendIds } from "./doubts.ts";
+import { tellExhausted } from "./exhaustion.ts";
 import { onIkeEvent } from "./ikeEvents.ts";
 import { onApplied, setDriver } from "./install.ts";
 import { KeyIdTable } from "./keyIdTable.ts";
 import { makeAssociation } from "./makeAssociation.ts";
 import { originFact, parseOrigin, restoreMkt } from "./makeMkt.ts";
-import { askedFact, askedSendIds } from "./negotiate.ts";
 import { onObserved } from "./observe.ts";
-import type { Peer } from "./peer.ts";
+import { makePeer, type Peer } from "./peer.ts";
 import { isOfPeer } from "./peerState.ts";
-import { onSaved, onSaveFailed, takeUnsaved } from "./persist.ts";
+import { perform } from "./perform.ts";
+import { clearRequest } from "./request.ts";
 import { defaultRules, type Rules } from "./rules.ts";
+import { type Save, Saves } from "./saves.ts";
 import type { DriverTraits, Ground, Turn } from "./turn.ts";
 
 export interface GatekeeperOptions {
@@ -38,12 +41,6 @@ export type Answer = Extract<
   { readonly kind: "persisted" | "persistFailed" | "applied" | "observed" | "revoked" }
 >;
 
-interface StoreFailure {
-  readonly reason: string;
-  readonly retryAt: Instant;
-  readonly attempts: number;
-}
-
 /**
  * Stands between the routing protocols' sessions, the IKE engine and the key table: one `Association` for each session,
  * advanced by whatever concerns it. Costs O(log n) an event: nothing here walks over all associations but a
@@ -51,7 +48,7 @@ interface StoreFailure {
  */
 export class Gatekeeper implements MktPolicy {
   readonly ground: Ground;
-  readonly #mayReadKeys: Entitlement;
+  readonly #options: Pick<GatekeeperOptions, "mayReadKeys">;
   readonly #keyIds = new KeyIdTable();
   readonly #peers = new Map<string, Peer>();
   readonly #associations = new Map<string, Association>();
@@ -60,14 +57,14 @@ export class Gatekeeper implements MktPolicy {
   readonly #facts: Map<string, string>;
   readonly #heap = new DeadlineHeap<Association>();
   readonly #requests = new Map<number, Association>();
-  readonly #saves = new Map<number, readonly Association[]>();
+  readonly #saves = new Saves();
+  /** Requests of peers that were refused for want of room since the last turn, for people to hear of. */
+  readonly #exhausted = new Map<Association, string>();
   #touched = new Set<Association>();
-  #unsaved = new Set<Association>();
   #lastRequestId = 0;
-  #storeFailure: StoreFailure | undefined;
 
   constructor(options: GatekeeperOptions) {
-    this.#mayReadKeys = options.mayReadKeys;
+    this.#options = options;
     this.#facts = new Map(options.snapshot.facts);
     this.ground = {
       crypto: options.crypto,
@@ -75,7 +72,7 @@ export class Gatekeeper implements MktPolicy {
       drivers: options.drivers,
       keyIds: this.#keyIds,
       nextRequestId: (association) => this.#nextRequestId(association),
-      storeFailure: () => this.#storeFailure,
+      storeFailure: () => this.#saves.failure,
     };
     this.#restoredRows = Map.groupBy(options.snapshot.rows, ({ session }) => session);
     this.#restoredDoubts = askedSendIds(options.snapshot.facts);
@@ -93,16 +90,25 @@ export class Gatekeeper implements MktPolicy {
   }
 
   nextDeadline(): Instant | undefined {
-    const retryAt = this.#unsaved.size > 0 ? this.#storeFailure?.retryAt : undefined;
-    return earliest(this.#heap.earliest, retryAt);
+    return earliest(this.#heap.earliest, this.#saves.retryAt);
   }
 
-  // MktPolicy: questions of the engine; nothing changes.
+  // MktPolicy: questions of the engine; nothing changes but what people are told.
 
   consider(request: MktRequest, _now: Now): MktDecision {
     const peer = this.#peers.get(request.peer);
     if (peer === undefined) return { kind: "refuse", notifyType: NotifyType.TS_UNACCEPTABLE, detail: "no such peer" };
-    return consider(this.ground, peer, request);
+    const association = findSession(peer, request);
+    if (association === undefined) {
+      const detail = "the traffic selectors mean no session of this peer";
+      return { kind: "refuse", notifyType: NotifyType.TS_UNACCEPTABLE, detail };
+    }
+    const decision = consider(this.ground, peer, association, request);
+    if (decision.kind === "refuse" && decision.notifyType === NotifyType.NO_ADDITIONAL_SAS) {
+      this.#exhausted.set(association, decision.detail);
+      this.#touched.add(association);
+    }
+    return decision;
   }
 
   answerDelete(peerName: string, recvIds: readonly number[]): readonly number[] {
@@ -129,7 +135,7 @@ export class Gatekeeper implements MktPolicy {
 
   onAnswer(turn: Turn, answer: Answer): void {
     if (answer.kind === "persisted" || answer.kind === "persistFailed") {
-      this.#onStored(turn, answer);
+      for (const association of this.#saves.onStored(turn, answer)) this.#touched.add(association);
       return;
     }
     const association = this.#takeRequest(answer.requestId);
@@ -149,57 +155,10 @@ export class Gatekeeper implements MktPolicy {
   }
 
   onCommand(turn: Turn, requestId: number, command: Command): void {
-    const reply = this.#perform(turn, requestId, command);
+    const { mayReadKeys } = this.#options;
+    const touch = (association: Association): void => void this.#touched.add(association);
+    const reply = perform(turn, { associations: this.#associations, mayReadKeys, touch }, requestId, command);
     if (reply !== undefined) turn.effect({ kind: "reply", requestId, reply });
-  }
-
-  #perform(turn: Turn, requestId: number, command: Command): CommandReply | undefined {
-    switch (command.kind) {
-      case "freeze":
-      case "thaw": {
-        const named = this.#named(command.session);
-        if (named === undefined) return noSuchSession(command.session);
-        for (const association of named) this.#touched.add(association);
-        return onFreezeCommand(turn, named, command);
-      }
-      case "Keytable_delete": {
-        const found = this.#findKey(command.adminKeyName);
-        if (found === undefined) return { ok: false, code: "noKey", text: `there is no key ${command.adminKeyName}` };
-        this.#touched.add(found.association);
-        return deleteKey(turn, found.association, found.mkt, command.caller, requestId, this.#mayReadKeys);
-      }
-      case "Keytable_insertSA": {
-        const association = this.#managed(command.row.session);
-        if (association === undefined) return noSuchSession(command.row.session);
-        this.#touched.add(association);
-        return insertKey(turn, association, command.row, command.caller, requestId, this.#mayReadKeys, false);
-      }
-      default: {
-        const association = this.#managed(command.session);
-        if (association === undefined) return noSuchSession(command.session);
-        this.#touched.add(association);
-        return onSessionCommand(turn, association, command, requestId, this.#mayReadKeys);
-      }
-    }
-  }
-
-  #named(session: string | undefined): readonly Association[] | undefined {
-    if (session === undefined) return [...this.#associations.values()].filter(({ isManaged }) => isManaged);
-    const association = this.#managed(session);
-    return association === undefined ? undefined : [association];
-  }
-
-  #managed(session: string): Association | undefined {
-    const association = this.#associations.get(session);
-    return association?.isManaged ? association : undefined;
-  }
-
-  #findKey(adminKeyName: string): { readonly association: Association; readonly mkt: Mkt } | undefined {
-    const association = this.#associations.get(adminKeyName.slice(0, Math.max(0, adminKeyName.lastIndexOf("/"))));
-    const mkt = association?.mkts.find(({ row }) => row.adminKeyName === adminKeyName);
-    return association === undefined || mkt === undefined || mkt.row.key === undefined
-      ? undefined
-      : { association, mkt };
   }
 
   /** Takes a checked configuration. Keys of sessions that are gone stay; a changed peer's until a successor is in use. */
@@ -223,14 +182,7 @@ export class Gatekeeper implements MktPolicy {
       const remoteIdentity = formatIdentity(config.remoteIdentity);
       const known = this.#peers.get(config.name);
       if (known?.localIdentity === localIdentity && known.remoteIdentity === remoteIdentity) known.config = config;
-      else
-        this.#peers.set(config.name, {
-          ...unknownPeer,
-          config,
-          localIdentity,
-          remoteIdentity,
-          associations: new Set(),
-        });
+      else this.#peers.set(config.name, makePeer(config, localIdentity, remoteIdentity));
     }
   }
 
@@ -332,18 +284,20 @@ export class Gatekeeper implements MktPolicy {
       if (peer !== undefined) this.#keyIds.unreserve(peer.config, sendId, association);
     }
     association.negotiation = { name: "idle" };
-    association.request = undefined;
+    clearRequest(association);
     association.doubtful = [];
   }
 
   /** Advances everything that this turn touched, until nothing is left to say. */
   settle(turn: Turn): void {
+    for (const [association, detail] of this.#exhausted) tellExhausted(turn, association, detail);
+    this.#exhausted.clear();
     const touched = this.#touched;
     this.#touched = new Set();
     for (const association of touched) {
       advance(turn, association);
       this.#heap.set(association, turn.takeWake());
-      this.#unsaved.add(association);
+      this.#saves.add(association);
     }
   }
 
@@ -352,52 +306,11 @@ export class Gatekeeper implements MktPolicy {
   }
 
   /** One transaction for all that this turn changed; nothing that depends on it has left yet. */
-  takeChanges(now: Now): { readonly requestId: number; readonly changes: readonly KeyTableChange[] } | undefined {
-    if (this.#storeFailure !== undefined && now.monotonic < this.#storeFailure.retryAt) {
-      this.#unsaved = new Set([...this.#unsaved].filter(hasUnsaved));
-      return undefined;
-    }
-    const requestId = this.#lastRequestId + 1;
-    const changes: KeyTableChange[] = [];
-    const saving: Association[] = [];
-    for (const association of this.#unsaved) {
-      // One that is being stored comes back when that is answered.
-      const own = takeUnsaved(association, requestId);
-      if (own === undefined) continue;
-      changes.push(...own);
-      saving.push(association);
-    }
-    this.#unsaved = new Set();
-    if (saving.length === 0) return undefined;
-    this.#lastRequestId = requestId;
-    this.#saves.set(requestId, saving);
-    return { requestId, changes };
-  }
-
-  #onStored(turn: Turn, answer: Extract<Answer, { readonly kind: "persisted" | "persistFailed" }>): void {
-    const saving = this.#saves.get(answer.requestId);
-    if (saving === undefined) return;
-    this.#saves.delete(answer.requestId);
-    const former = this.#storeFailure;
-    if (answer.kind === "persisted") {
-      this.#storeFailure = undefined;
-      for (const association of saving) onSaved(turn, association, answer.requestId);
-      if (former !== undefined) storeEvent(turn, "storeRecovered", "info", "the key table can be stored again");
-    } else {
-      const attempts = (former?.attempts ?? 0) + 1;
-      const retryAt = later(turn.now.monotonic, Math.min(60, 2 ** Math.min(attempts - 1, 6)));
-      this.#storeFailure = { reason: answer.reason, retryAt, attempts };
-      for (const association of saving) onSaveFailed(turn, association, answer.requestId, NotifyType.TEMPORARY_FAILURE);
-      if (former?.reason !== answer.reason) {
-        storeEvent(
-          turn,
-          "storeFailed",
-          "alarm",
-          `the key table cannot be stored: ${answer.reason}; keys in place keep working`,
-        );
-      }
-    }
-    for (const association of saving) this.#touched.add(association);
+  takeChanges(now: Now): Save | undefined {
+    return this.#saves.take(now, () => {
+      this.#lastRequestId += 1;
+      return this.#lastRequestId;
+    });
   }
 
   #nextRequestId(association: Association): number {
@@ -413,10 +326,6 @@ export class Gatekeeper implements MktPolicy {
   }
 }
 
-function hasUnsaved(association: Association): boolean {
-  return association.changes.length > 0 || association.mkts.some(({ isDirty }) => isDirty);
-}
-
 /** What, when changed, means that the driver has to be told again. */
 function placeOf(session: SessionConfiguration): unknown {
   return [
@@ -429,28 +338,3 @@ function placeOf(session: SessionConfiguration): unknown {
     session.mode,
   ];
 }
-
-function storeEvent(
-  turn: Turn,
-  name: "storeFailed" | "storeRecovered",
-  severity: "alarm" | "info",
-  text: string,
-): void {
-  turn.effect({ kind: "event", event: { name, at: turn.now.wall, severity, text, data: {} } });
-}
-
-function noSuchSession(session: string | undefined): CommandReply {
-  return { ok: false, code: "noSuchSession", text: `there is no session ${session ?? ""}` };
-}
-
-const unknownPeer = {
-  ikeSa: "none",
-  role: undefined,
-  suite: undefined,
-  establishedAt: undefined,
-  speaksKarp: undefined,
-  credential: undefined,
-  lastFailure: undefined,
-  frozenUntil: undefined,
-  early: [],
-} as const;

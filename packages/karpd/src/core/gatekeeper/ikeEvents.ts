@@ -7,6 +7,7 @@ import { type Association, currentMkt, type Mkt } from "./association.ts";
 import { onNegotiatedByUs, onNegotiationFailed, peerIsBack } from "./negotiate.ts";
 import type { Peer } from "./peer.ts";
 import { hear, hearDelete, isOfPeer } from "./peerState.ts";
+import { clearRequest } from "./request.ts";
 import { onInformed, onInformFailed, tellAllAgain } from "./tell.ts";
 import type { Turn } from "./turn.ts";
 
@@ -75,7 +76,7 @@ function onNegotiated(turn: Turn, directory: Directory, negotiated: NegotiatedMk
 function admitPeers(turn: Turn, association: Association, negotiated: NegotiatedMkt): Mkt | undefined {
   const named = association.mkts.find(({ row }) => row.sendId === negotiated.replaces);
   const mkt = admit(turn, association, negotiated, negotiated.replaces === undefined ? currentMkt(association) : named);
-  if (mkt !== undefined && association.negotiation.name !== "negotiating") association.request = undefined;
+  if (mkt !== undefined && association.negotiation.name !== "negotiating") clearRequest(association);
   return mkt;
 }
 

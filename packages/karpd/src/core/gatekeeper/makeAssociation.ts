@@ -1,8 +1,9 @@
 import type { Now } from "@karp/ikev2";
 import type { SessionConfiguration } from "../configuration.ts";
 import { type Association, currentMkt, isLive, isPlaceholder, type Mkt } from "./association.ts";
-import { freezeFact, restoredFreeze } from "./freeze.ts";
+import { freezeFact, restoreFreeze } from "./freeze.ts";
 import type { Peer } from "./peer.ts";
+import { requestFact } from "./request.ts";
 import type { Turn } from "./turn.ts";
 
 /** An association as configuration and store describe it; nothing is known of its driver and its peer yet. */
@@ -20,8 +21,9 @@ export function makeAssociation(
   association.preferred = restoredPreference(association);
   association.wasKeyed =
     facts.has(`keyed:${session.name}`) || mkts.some(({ row }) => row.history.current !== undefined);
+  association.request = facts.get(requestFact(session.name));
   association.revokedBecause = facts.get(revokedFact(session.name));
-  association.frozenUntil = restoredFreeze(turn, facts.get(freezeFact(association)));
+  restoreFreeze(turn, association, facts.get(freezeFact(association)));
   return association;
 }
 
@@ -100,7 +102,7 @@ function emptyAssociation(session: SessionConfiguration, peer: Peer | undefined,
       attempts: 0,
       notBefore: now.monotonic,
       waitsForIkeSa: false,
-      freezeSeconds: undefined,
+      tellsFreeze: false,
       lastFailure: undefined,
     },
     closing: undefined,
@@ -112,6 +114,7 @@ function emptyAssociation(session: SessionConfiguration, peer: Peer | undefined,
     isUrgent: false,
     replies: [],
     heldBackBecause: undefined,
+    exhausted: undefined,
     completedRollovers: 0,
     timeline: [],
   };

@@ -17,6 +17,7 @@ export interface NewKey {
   readonly credentialFingerprint: string;
   readonly replaces: Mkt | undefined;
   readonly origin: Origin | undefined;
+  readonly selectors?: Mkt["selectors"];
   readonly commitId: number | undefined;
 }
 
@@ -31,6 +32,7 @@ export function makeMkt(turn: Turn, association: Association, key: NewKey): Mkt 
     softAt: lives ? later(now.monotonic, softSeconds) : undefined,
     hardAt: lives ? later(now.monotonic, hardSeconds) : undefined,
     origin: key.origin,
+    selectors: key.selectors,
   });
   mkt.commitId = key.commitId;
   mkt.isDirty = true;
@@ -50,6 +52,7 @@ export function restoreMkt(
     softAt: restoredDeadline(row.softExpiresAt, now, 0, session?.rollover.everySeconds),
     hardAt: restoredDeadline(row.hardExpiresAt, now, GRACE_SECONDS, session?.rollover.hardSeconds),
     origin,
+    selectors: undefined,
   });
   mkt.storedGeneration = row.generation;
   // What was said and heard just before the crash may not be on disk: all is said again, which asks the peer to do so too.
@@ -122,7 +125,7 @@ function wrap(
   row: KeyTableRow,
   situation: Situation,
   heldAt: Instant,
-  fixed: Pick<Mkt, "softAt" | "hardAt" | "origin">,
+  fixed: Pick<Mkt, "softAt" | "hardAt" | "origin" | "selectors">,
 ): Mkt {
   return {
     row,

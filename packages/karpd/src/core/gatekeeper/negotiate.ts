@@ -1,4 +1,4 @@
-import type { ExchangeFailure, IkeEvent, IkePeer, NegotiatedMkt } from "@karp/ikev2";
+import type { ExchangeFailure, IkeEvent, NegotiatedMkt } from "@karp/ikev2";
 import { hasKeyId, KeyState, NotifyType } from "@karp/ikev2";
 import { later, minuteOfDay } from "../time.ts";
 import { admit, MOST_LIVE_MKTS } from "./admit.ts";
@@ -15,9 +15,11 @@ import {
   type Wanted,
 } from "./association.ts";
 import { giveUp } from "./collide.ts";
+import { askedFact, doubt, forgetDoubts, forgetSendId } from "./doubts.ts";
 import { isFirstToAct } from "./makeMkt.ts";
 import { isOfPeer, retryAt } from "./peerState.ts";
-import { meansSession, termsOf } from "./selectors.ts";
+import { clearRequest } from "./request.ts";
+import { describesSame, meansSession, selectorsOf, sessionSelectors, termsOf } from "./selectors.ts";
 import { deletionOf } from "./tell.ts";
 import type { Turn } from "./turn.ts";
 
@@ -207,12 +209,6 @@ function cancel(turn: Turn, association: Association, sendId: number): void {
   forgetSendId(turn, association, sendId);
 }
 
-function forgetSendId(turn: Turn, association: Association, sendId: number): void {
-  association.changes.push({ kind: "deleteFact", name: askedFact(association.name, sendId) });
-  if (association.peer !== undefined) turn.ground.keyIds.unreserve(association.peer.config, sendId, association);
-  turn.hasMoved = true;
-}
-
 function start(
   turn: Turn,
   association: Association,
@@ -236,11 +232,12 @@ function start(
   });
 }
 
-/** What REKEY_SA names: only an MKT that this identity and credential made. */
+/** What REKEY_SA names: only an MKT that this identity and credential made, for the session as it is configured now. */
 function predecessor(turn: Turn, association: Association): Mkt | undefined {
   const inUse = candidates(association).findLast((candidate) => isInUse(turn, association, candidate));
   const mkt = inUse ?? currentMkt(association) ?? newestServing(association);
-  return mkt?.row.createdBy === "ike" && isOfPeer(association, mkt) && isServing(mkt) ? mkt : undefined;
+  if (mkt?.row.createdBy !== "ike" || !isOfPeer(association, mkt) || !isServing(mkt)) return undefined;
+  return describesSame(selectorsOf(mkt), sessionSelectors(association.session)) ? mkt : undefined;
 }
 
 function exhausted(turn: Turn, association: Association, wanted: Wanted): void {
@@ -261,23 +258,21 @@ export function onNegotiatedByUs(turn: Turn, association: Association, negotiate
   if (negotiation.name !== "negotiating" || negotiation.requestId !== negotiated.requestId || peer === undefined)
     return;
   association.negotiation = { name: "idle" };
-  association.request = undefined;
   turn.hasMoved = true;
-  // RFC 7296 section 2.9 lets the responder narrow; what is left has to be this session still.
-  if (!meansSession(association.session, negotiated.localSelectors, negotiated.remoteSelectors)) {
+  // A revocation is not undone by an answer that was on its way.
+  if (association.revokedBecause !== undefined) {
     doubt(turn, association, peer.config, negotiation.sendId);
-    retry(
-      turn,
-      association,
-      negotiation,
-      "the peer's traffic selectors leave out the session's port",
-      undefined,
-      false,
-    );
+    return;
+  }
+  const fault = faultOfSelectors(association, negotiated, negotiation.rekeys);
+  if (fault !== undefined) {
+    doubt(turn, association, peer.config, negotiation.sendId);
+    retry(turn, association, negotiation, fault, undefined, false);
     return;
   }
   const mkt = admit(turn, association, negotiated, negotiation.rekeys ?? currentMkt(association));
   if (mkt !== undefined) {
+    clearRequest(association);
     // Stored with the row, in one transaction.
     association.doubtful = association.doubtful.filter(({ sendId }) => sendId !== negotiation.sendId);
     association.changes.push({ kind: "deleteFact", name: askedFact(association.name, negotiation.sendId) });
@@ -285,6 +280,22 @@ export function onNegotiatedByUs(turn: Turn, association: Association, negotiate
   }
   doubt(turn, association, peer.config, negotiation.sendId);
   retry(turn, association, negotiation, "the peer chose a KeyID that is in use here", undefined, false);
+}
+
+/** RFC 7296 section 2.9 lets the responder narrow; what is left has to be this session still, and no less in a rekey. */
+function faultOfSelectors(
+  { session }: Association,
+  { localSelectors, remoteSelectors, replaces }: NegotiatedMkt,
+  rekeys: Mkt | undefined,
+): string | undefined {
+  if (!meansSession(session, localSelectors, remoteSelectors)) {
+    return "the peer's traffic selectors leave out the session's port";
+  }
+  // RFC 7296 section 2.9.2: an SA that is rekeyed does not come out narrower than it is in use
+  if (replaces === undefined || rekeys === undefined) return undefined;
+  return describesSame(selectorsOf(rekeys), { localSelectors, remoteSelectors })
+    ? undefined
+    : `the peer narrowed the traffic selectors of key ${rekeys.fingerprint} in the rekey: the new key is deleted, the old one stays`;
 }
 
 export function onNegotiationFailed(
@@ -301,8 +312,14 @@ export function onNegotiationFailed(
   else if (!association.doubtful.some(({ sendId }) => sendId === negotiation.sendId)) {
     forgetSendId(turn, association, negotiation.sendId);
   }
-  const isPlainNext = failure.notifyType === NotifyType.CHILD_SA_NOT_FOUND;
+  const isPlainNext = isRekeyRefused(failure, negotiation.rekeys);
   retry(turn, association, negotiation, failure.detail, takenByPeer, isPlainNext, failure.notifyType);
+}
+
+/** RFC 7296 sections 2.9.2 and 2.25: what cannot be rekeyed is made from scratch. */
+function isRekeyRefused({ notifyType }: ExchangeFailure, rekeys: Mkt | undefined): boolean {
+  if (notifyType === NotifyType.CHILD_SA_NOT_FOUND) return true;
+  return notifyType === NotifyType.TS_UNACCEPTABLE && rekeys !== undefined;
 }
 
 function isDoubtful({ reason }: ExchangeFailure): boolean {
@@ -343,42 +360,6 @@ function retry(
       data: { attempts, ...(notifyType === undefined ? {} : { notifyType }) },
     },
   );
-}
-
-/** The peer may hold an MKT with this SendID of ours: it is asked to delete it, and the id rests. */
-function doubt(turn: Turn, association: Association, peer: IkePeer, sendId: number): void {
-  turn.ground.keyIds.reserve(peer, sendId, association);
-  const others = association.doubtful.filter((other) => other.sendId !== sendId);
-  association.doubtful = [...others, { sendId, deletion: { name: "notSent" }, since: turn.now.monotonic }];
-}
-
-/** Once the peer answered the D, the SendID rests as one of a removed MKT does. */
-function forgetDoubts(turn: Turn, association: Association): void {
-  for (const { sendId, deletion } of association.doubtful) {
-    if (deletion.name !== "answered") continue;
-    const rested = later(deletion.at, association.session.rollover.quarantineSeconds);
-    if (turn.now.monotonic < rested) {
-      turn.wake(rested);
-      continue;
-    }
-    association.doubtful = association.doubtful.filter((other) => other.sendId !== sendId);
-    forgetSendId(turn, association, sendId);
-  }
-}
-
-/** The fact that remembers a SendID that the peer may know of. */
-export function askedFact(session: string, sendId: number): string {
-  return `asked:${session}/${sendId}`;
-}
-
-/** By session, from what the store had. */
-export function askedSendIds(facts: ReadonlyMap<string, string>): Map<string, readonly number[]> {
-  const asked = new Map<string, readonly number[]>();
-  for (const name of facts.keys()) {
-    const [, session, sendId] = /^asked:(.*)\/(\d+)$/.exec(name) ?? [];
-    if (session !== undefined) asked.set(session, [...(asked.get(session) ?? []), Number(sendId)]);
-  }
-  return asked;
 }
 
 /** The peer is there again: no need to wait longer. */

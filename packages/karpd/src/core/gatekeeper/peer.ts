@@ -15,15 +15,43 @@ export interface Peer {
   speaksKarp: boolean | undefined;
   /** Of the last IKE SA. */
   credential: string | undefined;
-  lastFailure: { readonly at: UnixMilliseconds; readonly text: string } | undefined;
+  /** What came of our last attempt, since the last IKE SA. */
+  lastFailure: Failure | undefined;
+  /** Why we refused it last, since the last IKE SA: the peer was told AUTHENTICATION_FAILED and no more. */
+  lastRefusal: Failure | undefined;
   /** "No rollover from my side until then." */
   frozenUntil: Instant | undefined;
   /** KEY_STATEs that came before the MKT which they are about: at most a few. */
   early: readonly EarlyState[];
 }
 
+export interface Failure {
+  readonly at: UnixMilliseconds;
+  readonly text: string;
+}
+
 export interface EarlyState {
   readonly recvId: number;
   readonly state: number;
   readonly reason: string;
+}
+
+/** A peer of which nothing was seen yet. */
+export function makePeer(config: IkePeer, localIdentity: string, remoteIdentity: string): Peer {
+  return {
+    config,
+    localIdentity,
+    remoteIdentity,
+    associations: new Set(),
+    ikeSa: "none",
+    role: undefined,
+    suite: undefined,
+    establishedAt: undefined,
+    speaksKarp: undefined,
+    credential: undefined,
+    lastFailure: undefined,
+    lastRefusal: undefined,
+    frozenUntil: undefined,
+    early: [],
+  };
 }

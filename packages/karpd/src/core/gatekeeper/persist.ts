@@ -1,17 +1,21 @@
 import type { KeyTableChange } from "../keytable/row.ts";
 import type { Association, Mkt } from "./association.ts";
+import { noteStored, notStored, replyUnstored } from "./reply.ts";
 import type { Turn } from "./turn.ts";
 
-/** What of this association has to be stored now; remembered as under way. Undefined: nothing, or something is. */
-export function takeUnsaved(association: Association, requestId: number): readonly KeyTableChange[] | undefined {
-  if (association.saving !== undefined) return undefined;
+export function hasUnsaved({ changes, mkts }: Association): boolean {
+  return changes.length > 0 || mkts.some(({ isDirty }) => isDirty);
+}
+
+/** What of this association has to be stored now; remembered as under way, with the replies that promise it. */
+export function takeUnsaved(association: Association, requestId: number): readonly KeyTableChange[] {
   const dirty = association.mkts.filter((mkt) => mkt.isDirty);
-  if (dirty.length === 0 && association.changes.length === 0) return undefined;
-  const { changes } = association;
+  const { changes, replies } = association;
   const rows = dirty.map((mkt) => ({ mkt, generation: mkt.row.generation }));
   for (const mkt of dirty) mkt.isDirty = false;
   association.changes = [];
-  association.saving = { requestId, rows, changes };
+  association.replies = [];
+  association.saving = { requestId, rows, changes, replies };
   return [...dirty.map(({ row }): KeyTableChange => ({ kind: "put", row })), ...changes];
 }
 
@@ -24,28 +28,48 @@ export function onSaved(turn: Turn, association: Association, requestId: number)
   for (const { mkt, generation } of saving.rows) {
     mkt.storedGeneration = Math.max(mkt.storedGeneration, generation);
   }
-  if (association.changes.length > 0) return;
-  for (const { requestId: replyTo, text, adminKeyName } of association.replies) {
-    turn.effect({
-      kind: "reply",
-      requestId: replyTo,
-      reply: { ok: true, text, ...(adminKeyName === undefined ? {} : { adminKeyName }) },
-    });
-  }
+  for (const pending of saving.replies) noteStored(turn, association, pending);
+  if (hasUnsaved(association)) return;
+  // These were promised when all that they promise was on its way to the disk already.
+  for (const pending of association.replies) noteStored(turn, association, pending);
   association.replies = [];
 }
 
-/** The store failed: what a peer waits for is refused, everything else is tried again; keys in place keep working. */
-export function onSaveFailed(turn: Turn, association: Association, requestId: number, refusal: number): void {
+export interface Refusal {
+  /** For the peer whose request cannot be granted. */
+  readonly notifyType: number;
+  /** For people. */
+  readonly reason: string;
+}
+
+/** The store failed: what anybody waits for is refused, everything else is tried again; keys in place keep working. */
+export function onSaveFailed(
+  turn: Turn,
+  association: Association,
+  requestId: number,
+  { notifyType, reason }: Refusal,
+): void {
   const { saving } = association;
   if (saving?.requestId !== requestId) return;
   association.saving = undefined;
   turn.hasMoved = true;
   for (const { mkt } of saving.rows) {
     mkt.isDirty = true;
-    if (mkt.commitId !== undefined && mkt.storedGeneration === 0) abort(turn, association, mkt, refusal);
+    if (mkt.commitId !== undefined && mkt.storedGeneration === 0) abort(turn, association, mkt, notifyType);
   }
   association.changes = [...saving.changes, ...association.changes];
+  for (const pending of [...saving.replies, ...association.replies]) replyUnstored(turn, pending, reason);
+  association.replies = [];
+  refuseClosing(turn, association, reason);
+}
+
+/** Whoever asked for a revocation is not kept waiting for a store that does not work. */
+function refuseClosing(turn: Turn, association: Association, reason: string): void {
+  const { closing } = association;
+  if (closing?.replyTo === undefined) return;
+  const reply = notStored(`the revocation of ${association.name}`, reason);
+  turn.effect({ kind: "reply", requestId: closing.replyTo, reply });
+  association.closing = { ...closing, replyTo: undefined };
 }
 
 function abort(turn: Turn, association: Association, mkt: Mkt, refusal: number): void {

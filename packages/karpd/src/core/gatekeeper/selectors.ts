@@ -1,8 +1,10 @@
-import { type IkePeer, type MktTerms, mktSelectors, narrow, type TrafficSelector } from "@karp/ikev2";
+import { equalSelectors, type IkePeer, type MktTerms, mktSelectors, narrow, type TrafficSelector } from "@karp/ikev2";
 import { parseAddress } from "@karp/tcp-ao";
 import type { SessionConfiguration } from "../configuration.ts";
 import { mktAlgorithms } from "../keytable/algorithms.ts";
-import type { Association } from "./association.ts";
+import type { Association, Mkt } from "./association.ts";
+
+export type SelectorPair = Pick<MktTerms, "localSelectors" | "remoteSelectors">;
 
 /** What we offer and accept for an MKT of this association. */
 export function termsOf({ session, refusedAlgorithms }: Association, peer: IkePeer): MktTerms {
@@ -31,10 +33,35 @@ export function meansSession(
   );
 }
 
-function sessionSelectors({
+/** What an MKT is for: as negotiated, or after a restart as its row says. */
+export function selectorsOf({ selectors, row }: Mkt): SelectorPair {
+  return selectors ?? sessionSelectors(row.protocolSpecificInfo);
+}
+
+export function describesSame(one: SelectorPair, other: SelectorPair): boolean {
+  return (
+    equalSelectors(one.localSelectors, other.localSelectors) &&
+    equalSelectors(one.remoteSelectors, other.remoteSelectors)
+  );
+}
+
+/** What is left of a request's selectors on our terms; without TS payloads, all of the terms. */
+export function narrowed(
+  asked: { readonly [P in keyof SelectorPair]?: SelectorPair[P] | undefined },
+  terms: SelectorPair,
+): SelectorPair {
+  const { localSelectors, remoteSelectors } = asked;
+  if (localSelectors === undefined || remoteSelectors === undefined) return terms;
+  return {
+    localSelectors: narrow(localSelectors, terms.localSelectors),
+    remoteSelectors: narrow(remoteSelectors, terms.remoteSelectors),
+  };
+}
+
+export function sessionSelectors({
   localAddress,
   remoteAddress,
   port,
-}: SessionConfiguration): ReturnType<typeof mktSelectors> {
+}: Pick<SessionConfiguration, "localAddress" | "remoteAddress" | "port">): SelectorPair {
   return mktSelectors(parseAddress(localAddress), parseAddress(remoteAddress), port);
 }

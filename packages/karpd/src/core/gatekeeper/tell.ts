@@ -1,6 +1,8 @@
 import type { ExchangeFailure, InformItem } from "@karp/ikev2";
+import { KeyState } from "@karp/ikev2";
 import { wallLater } from "../time.ts";
 import { type Association, type Deletion, isStored, type Mkt, type Told } from "./association.ts";
+import { freezeSeconds } from "./freeze.ts";
 import { isOfPeer, retryAt, sayingOf } from "./peerState.ts";
 import type { Turn } from "./turn.ts";
 
@@ -13,7 +15,8 @@ export function tell(turn: Turn, association: Association): void {
   const { peer, telling } = association;
   if (peer === undefined || telling.sent !== undefined) return;
   if (!isStored(association) && !association.isUrgent) return;
-  const told = dueItems(turn, association);
+  const due = dueItems(turn, association);
+  const told = isStored(association) ? due : due.filter(isUrgent);
   if (told.length === 0 || telling.waitsForIkeSa) return;
   if (telling.notBefore > turn.now.monotonic) {
     turn.wake(telling.notBefore);
@@ -25,10 +28,15 @@ export function tell(turn: Turn, association: Association): void {
   turn.ike({ kind: "inform", requestId, peer: peer.config.name, items, connect: peer.speaksKarp !== false });
 }
 
+/** That a key is gone must not wait for the store; it promises nothing that a crash could take back. */
+function isUrgent(item: Told): boolean {
+  return item.kind === "state" && (item.state === KeyState.withdrawn || item.state === KeyState.failed);
+}
+
 function dueItems(turn: Turn, association: Association): readonly Told[] {
   const items: Told[] = [];
   const speaksKarp = association.peer?.speaksKarp !== false;
-  if (speaksKarp && association.telling.freezeSeconds !== undefined) items.push({ kind: "freeze" });
+  if (speaksKarp && association.telling.tellsFreeze) items.push({ kind: "freeze", until: association.frozenUntil });
   for (const mkt of association.mkts) {
     if (mkt.row.createdBy !== "ike") continue;
     const state = speaksKarp ? dueState(turn, association, mkt) : undefined;
@@ -79,7 +87,7 @@ function informItem(turn: Turn, association: Association, item: Told, requestId:
     case "doubt":
       return { kind: "deleteMkts", sendIds: [item.sendId] };
     case "freeze":
-      return { kind: "freeze", seconds: association.telling.freezeSeconds ?? 0 };
+      return { kind: "freeze", seconds: freezeSeconds(turn, association) };
   }
 }
 
@@ -109,7 +117,8 @@ function noteAnswered(turn: Turn, association: Association, item: Told, requestI
       answerDoubt(turn, association, item.sendId);
       return;
     case "freeze":
-      association.telling = { ...association.telling, freezeSeconds: undefined };
+      // Thawed or frozen anew meanwhile: that is still to be told.
+      if (association.frozenUntil === item.until) association.telling = { ...association.telling, tellsFreeze: false };
   }
 }
 
@@ -160,7 +169,14 @@ export function tellAllAgain(turn: Turn, association: Association): void {
     const isToTell = mkt.situation.name !== "removed";
     mkt.tellsAgain = isToTell;
   }
-  association.telling = { ...association.telling, attempts: 0, notBefore: turn.now.monotonic, waitsForIkeSa: false };
+  const { frozenUntil, telling } = association;
+  association.telling = {
+    ...telling,
+    attempts: 0,
+    notBefore: turn.now.monotonic,
+    waitsForIkeSa: false,
+    tellsFreeze: telling.tellsFreeze || frozenUntil !== undefined,
+  };
   turn.hasMoved = true;
 }
 

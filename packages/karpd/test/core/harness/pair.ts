@@ -222,7 +222,7 @@ export function keyed(pair: Pair, seconds = 120): void {
 /** Asks `router` for a rollover and runs until both ends use the new key. */
 export function rolled(pair: Pair, router: Router, seconds = 120): void {
   const [before] = router.keysIn("current");
-  const reply = router.command({ kind: "RKMP_rekeySA", session: "r" });
+  const reply = router.ask({ kind: "RKMP_rekeySA", session: "r" });
   assert.equal(reply?.ok, true, reply?.text);
   const isRolled = (): boolean => agree(pair) && router.keysIn("current")[0]?.fingerprint !== before?.fingerprint;
   assert.ok(

@@ -128,11 +128,19 @@ export class Router {
     }
   }
 
+  /** The reply, if it comes at once. */
   command(command: Command): CommandReply | undefined {
     this.#lastCommand += 1;
     const requestId = this.#lastCommand;
     this.input({ kind: "command", requestId, command });
     return this.replies.get(requestId);
+  }
+
+  /** Asks, and runs until the reply comes: at once, or when what it promises is on disk. */
+  ask(command: Command, seconds = 30): CommandReply | undefined {
+    this.command(command);
+    this.parts.world.runUntil(() => this.lastReply() !== undefined, seconds);
+    return this.lastReply();
   }
 
   /** The reply to the last command, once it came. */
