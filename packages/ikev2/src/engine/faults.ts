@@ -9,7 +9,7 @@ import type { EngineContext } from "./context.ts";
 import { type ReceivedRequest, sendProtectedResponse } from "./exchange.ts";
 import type { IkeSa } from "./ikeSa.ts";
 import type { ExchangeFailure, UdpAddress } from "./machine.ts";
-import type { Operation } from "./operation.ts";
+import { isLast, type Operation } from "./operation.ts";
 import { rememberComplaint } from "./operations/saInit.ts";
 import { closeGracefully, removeIkeSa } from "./removal.ts";
 
@@ -115,8 +115,9 @@ function faultInResponse(
     return;
   }
   operation?.failed(engine, failure);
-  if (sa.state.name === "closing") removeIkeSa(engine, sa, { failure, operations: "move" });
-  else closeGracefully(engine, sa, { failure, operations: "move" });
+  if (sa.state.name !== "closing") closeGracefully(engine, sa, { failure, operations: "move" });
+  // An answer to what was under way when we decided to close: the Delete is still to come
+  else if (isLast(operation)) removeIkeSa(engine, sa, { failure, operations: "move" });
 }
 
 function logFault(engine: EngineContext, sa: IkeSa, fault: ProtocolFault): void {

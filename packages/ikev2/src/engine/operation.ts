@@ -37,6 +37,11 @@ export interface PeerOperation extends Operation {
   abandon(engine: EngineContext): void;
 }
 
+/** With its answer, whatever it says, the IKE SA is over. */
+export function isLast(operation: Operation | undefined): boolean {
+  return operation?.name === "closeIkeSa" || operation?.name === "reportFailure";
+}
+
 export function isPeerOperation(operation: Operation): operation is PeerOperation {
   return operation.name === "createMkt" || operation.name === "inform";
 }

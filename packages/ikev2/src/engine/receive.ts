@@ -13,7 +13,7 @@ import { type ReceivedRequest, requestAnswered } from "./exchange.ts";
 import { handleFault, type Place } from "./faults.ts";
 import type { IkeSa } from "./ikeSa.ts";
 import type { ExchangeFailure, IkeInput } from "./machine.ts";
-import type { Operation } from "./operation.ts";
+import { isLast, type Operation } from "./operation.ts";
 import { answerMkt } from "./operations/acceptMkt.ts";
 import { receiveAuthResponse } from "./operations/auth.ts";
 import { receiveAuthRequest } from "./operations/authResponder.ts";
@@ -246,8 +246,7 @@ function dispatchResponse(
     return;
   }
   operation?.response(engine, sa, payloads);
-  const isLast = operation?.name === "closeIkeSa" || operation?.name === "reportFailure";
-  if (isLast) removeIkeSa(engine, sa, { operations: "move" });
+  if (isLast(operation)) removeIkeSa(engine, sa, { operations: "move" });
   else if (notifyOf(payloads, NotifyType.INVALID_SYNTAX) !== undefined) {
     // RFC 7296 section 2.21.3: fatal in both peers, without a Delete
     const detail = "the peer could not parse our request";

@@ -70,6 +70,23 @@ test("closing the IKE SA while our rekey is unanswered: what the peer made of it
   assert.deepEqual([pair.a.of("ikeSaClosed").length, pair.b.of("ikeSaClosed").length], [1, 1]);
 });
 
+test("the answer to our rekey is malformed and the IKE SA is being closed: the Delete is sent all the same (section 2.21)", () => {
+  const pair = Pair.established();
+  pair.input("a", { kind: "rekeyIkeSa", peer: "b" });
+  pair.input("a", { kind: "closeIkeSa", peer: "b" });
+  pair.b.crypto.tamper = (plaintext) => plaintext.fill(0xff, 0, 4);
+  // HDR, SK {SA, Ni, KEi}  -->
+  pair.step("a: CREATE_CHILD_SA request {SA, N, KE}");
+  //                            <--  HDR, SK {what nobody can read}
+  pair.step();
+  assert.equal(pair.a.endpoint.counters.protocolFaults, 1);
+  // HDR, SK {D}  -->
+  pair.step("a: INFORMATIONAL request {D(IKE)}");
+  //                            <--  HDR, SK {}
+  pair.step("b: INFORMATIONAL response {}");
+  assert.deepEqual(pair.a.states, []);
+});
+
 test("a commit that comes too late: whoever stored the MKT is told that the peer does not have it", () => {
   const pair = Pair.established();
   pair.b.commits = false;
