@@ -1,10 +1,28 @@
 import type { IkePeer, Secret } from "@karp/ikev2";
 import type { Configuration, SessionConfiguration } from "../core/configuration.ts";
+import type { DaemonSettings } from "./settings.ts";
 
 /** What a reload would change, one sentence each, sessions in alphabetical order; empty when nothing changes. No secrets. */
 export function diffConfiguration(before: Configuration, after: Configuration): readonly string[] {
   const router = before.router === after.router ? [] : [`router: ${before.router} becomes ${after.router}`];
   return [...router, ...diffSessions(before, after), ...diffPeers(before, after)];
+}
+
+/** What changes of the daemon itself: where it listens, whom it lets vouch for peers. */
+export function diffSettings(before: DaemonSettings, after: DaemonSettings): readonly string[] {
+  const places = ({ listen }: DaemonSettings): string => listen.map(placeName).toSorted().join(", ") || "nowhere";
+  const anchors = ({ trustAnchors }: DaemonSettings): string => trustAnchors.map(hex).toSorted().join();
+  const changes: string[] = [];
+  if (places(before) !== places(after)) changes.push(`listen: ${places(before)} becomes ${places(after)}`);
+  if (anchors(before) !== anchors(after)) {
+    const [then, now] = [before, after].map(({ trustAnchors }) => trustAnchors.length);
+    changes.push(`trust: other authorities (${then} certificates become ${now}); IKE SAs that are up stay`);
+  }
+  return changes;
+}
+
+function placeName({ address, port }: DaemonSettings["listen"][number]): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 function diffSessions(before: Configuration, after: Configuration): readonly string[] {

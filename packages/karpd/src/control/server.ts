@@ -1,4 +1,4 @@
-import { chmod, rm, stat } from "node:fs/promises";
+import { chmod, lstat, rm, stat } from "node:fs/promises";
 import { connect } from "node:net";
 import { dirname } from "node:path";
 import swagger from "@fastify/swagger";
@@ -6,6 +6,10 @@ import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, ty
 import type { ControlBackend } from "./backend.ts";
 import { commandRoutes } from "./commandRoutes.ts";
 import { viewRoutes } from "./viewRoutes.ts";
+
+const LONGEST_REQUEST_MILLISECONDS = 10_000;
+const LONGEST_SILENCE_MILLISECONDS = 60_000;
+const MOST_CONNECTIONS = 256;
 
 /** Why the control socket cannot be opened, as a sentence that says what to do. */
 export class ControlSocketError extends Error {
@@ -28,15 +32,22 @@ export async function startControlServer(
   path: string,
   backend: ControlBackend,
   ready: Promise<void>,
+  longestRequestMilliseconds = LONGEST_REQUEST_MILLISECONDS,
 ): Promise<ControlServer> {
   await removeStaleSocket(path);
   const app: FastifyInstance = Fastify({
     logger: false,
     bodyLimit: 64 * 1024,
+    // A caller that dawdles over its request is cut off, and so is one too many: whoever may open the socket is not
+    // trusted with the daemon's memory
+    requestTimeout: longestRequestMilliseconds,
+    connectionTimeout: LONGEST_SILENCE_MILLISECONDS,
+    http: { headersTimeout: longestRequestMilliseconds, connectionsCheckingInterval: longestRequestMilliseconds / 4 },
     forceCloseConnections: true,
     // A word that is misspelt is an error and no silence; a number is no text
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false } },
   });
+  app.server.maxConnections = MOST_CONNECTIONS;
   app.addHook("onRequest", () => ready);
   app.setErrorHandler(sayWhatIsWrong);
   app.setNotFoundHandler(async ({ method, url }, reply) =>
@@ -65,15 +76,23 @@ export async function startControlServer(
 }
 
 async function removeStaleSocket(path: string): Promise<void> {
-  const existing = await stat(path).catch(() => undefined);
+  const existing = await lstat(path).catch(() => undefined);
   if (existing === undefined) return;
   if (!existing.isSocket())
     throw new ControlSocketError(`${path} exists and is not a socket; remove it or choose another \`control:\` path`);
-  if (await answers(path))
+  const answer = await knock(path);
+  if (answer === undefined)
     throw new ControlSocketError(
       `another karp answers on ${path}; stop it first, or give this one its own \`control:\` path`,
     );
-  await rm(path);
+  if (answer === "ENOENT") return;
+  // Only a refusal says that nobody listens any more: what may not be asked, or has no time, is alive
+  if (answer !== "ECONNREFUSED")
+    throw new ControlSocketError(
+      `${path} is there and cannot be asked whether another karp runs (${answer}); stop that one or remove the file, ` +
+        "or give this one its own `control:` path",
+    );
+  await removeLeftBehind(path);
 }
 
 /** Requests that are wrong are the caller's fault and said so; anything else is ours. */
@@ -98,13 +117,22 @@ async function socketError(path: string, error: unknown): Promise<ControlSocketE
   return new ControlSocketError(`cannot open the control socket ${path}: ${advice}`);
 }
 
-function answers(path: string): Promise<boolean> {
+async function removeLeftBehind(path: string): Promise<void> {
+  try {
+    await rm(path);
+  } catch (error) {
+    throw await socketError(path, error);
+  }
+}
+
+/** Undefined when somebody answers, else why nobody does. */
+function knock(path: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const probe = connect(path);
     probe.once("connect", () => {
       probe.destroy();
-      resolve(true);
+      resolve(undefined);
     });
-    probe.once("error", () => resolve(false));
+    probe.once("error", ({ code = "EIO" }: NodeJS.ErrnoException) => resolve(code));
   });
 }

@@ -2,8 +2,13 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { ControlBackend, NumberedEvent } from "./backend.ts";
 import { EventsQuery, Open, Reply, Views } from "./schemas.ts";
 
+const MOST_STREAMS = 32;
+/** More than everything that is remembered: a reader that is only slow never has as much before it. */
+const MOST_UNREAD_OCTETS = 2 * 1024 * 1024;
+
 /** Everything that can be read without changing anything. No answer here carries a key. */
 export function viewRoutes(app: FastifyInstance, backend: ControlBackend): void {
+  let openStreams = 0;
   app.get("/v1/status", { schema: { summary: "which daemon this is", response: { 200: Open } } }, async () =>
     backend.status(),
   );
@@ -35,7 +40,17 @@ export function viewRoutes(app: FastifyInstance, backend: ControlBackend): void 
   app.get(
     "/v1/events/stream",
     { schema: { summary: "events as they happen (server-sent events)" } },
-    (request, reply) => stream(backend, request, reply),
+    (request, reply) => {
+      if (openStreams >= MOST_STREAMS) {
+        const text = `${MOST_STREAMS} event streams are open already; close one`;
+        return reply.status(503).send({ ok: false, code: "tooManyStreams", text });
+      }
+      openStreams += 1;
+      reply.raw.on("close", () => {
+        openStreams -= 1;
+      });
+      return stream(backend, request, reply);
+    },
   );
 }
 
@@ -46,10 +61,14 @@ export function viewRoutes(app: FastifyInstance, backend: ControlBackend): void 
 function stream(backend: ControlBackend, request: FastifyRequest, reply: FastifyReply): void {
   reply.hijack();
   const { raw } = reply;
+  // A stream is silent while nothing happens
+  request.raw.socket.setTimeout(0);
   raw.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
   const run = Date.parse(backend.status().startedAt).toString(36);
   const write = (event: NumberedEvent): void => {
-    raw.write(`id: ${run}-${event.id}\nevent: ${event.name}\ndata: ${JSON.stringify(eventJson(event))}\n\n`);
+    // Whoever does not read loses the stream, and finds what it missed with Last-Event-ID
+    if (raw.writableLength > MOST_UNREAD_OCTETS) raw.destroy();
+    else raw.write(`id: ${run}-${event.id}\nevent: ${event.name}\ndata: ${JSON.stringify(eventJson(event))}\n\n`);
   };
   const lastSeen = request.headers["last-event-id"];
   if (typeof lastSeen === "string") {

@@ -1,12 +1,13 @@
 import { type EngineSettings, IkeEndpoint, type UdpAddress } from "@karp/ikev2";
 import { type Clock, NodeCryptoProvider, Pump, UdpTransport } from "@karp/ikev2/node";
-import { diffConfiguration } from "../config/diffConfiguration.ts";
+import { diffConfiguration, diffSettings } from "../config/diffConfiguration.ts";
 import { loadConfiguration } from "../config/loadConfiguration.ts";
 import type { ConfigProblem } from "../config/problem.ts";
 import type { DaemonSettings, LoadResult } from "../config/settings.ts";
 import type { ControlBackend, DaemonStatus, ReloadReply } from "../control/backend.ts";
 import { startControlServer } from "../control/server.ts";
 import type { Configuration } from "../core/configuration.ts";
+import { findFault } from "../core/configurationFault.ts";
 import { DaemonCore } from "../core/daemonCore.ts";
 import type { DaemonEvent, EventName } from "../core/events.ts";
 import type { Rules } from "../core/gatekeeper/rules.ts";
@@ -89,6 +90,8 @@ export class Daemon implements ControlBackend {
   #configuration: Configuration;
   #settings: DaemonSettings;
   #lastRequestId = 0;
+  #reloading: Promise<unknown> = Promise.resolve();
+  #isStopping = false;
   #close: () => Promise<void> = async () => undefined;
 
   static async start(options: DaemonOptions, loaded: Loaded, store: KeyStore): Promise<Daemon> {
@@ -167,6 +170,7 @@ export class Daemon implements ControlBackend {
 
   /** What was begun is finished, within reason: what was answered is on disk, and no driver is left at half of its work. */
   async #shutDown(): Promise<void> {
+    this.#isStopping = true;
     const { promise: patience, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, LONGEST_FAREWELL_MILLISECONDS);
     const isOver = patience.then(() => true);
@@ -228,7 +232,14 @@ export class Daemon implements ControlBackend {
     });
   }
 
-  async reload(): Promise<ReloadReply> {
+  /** One after the other: two at once would bind the same sockets, and the older reading could come out on top. */
+  reload(): Promise<ReloadReply> {
+    const reloading = this.#reloading.then(() => this.#reload());
+    this.#reloading = reloading.catch(() => undefined);
+    return reloading;
+  }
+
+  async #reload(): Promise<ReloadReply> {
     const prepared = await this.#prepareReload();
     if (!prepared.ok) return { ok: false, text: `nothing was changed: ${prepared.why}` };
     const { loaded, changes } = prepared;
@@ -236,6 +247,10 @@ export class Daemon implements ControlBackend {
       await this.#transport.listen(loaded.daemon.listen);
     } catch (error) {
       return { ok: false, text: `nothing was changed: ${error instanceof Error ? error.message : String(error)}` };
+    }
+    if (this.#isStopping) {
+      this.#transport.close();
+      return { ok: false, text: "nothing was changed: karp is being stopped" };
     }
     this.#configuration = loaded.configuration;
     this.#settings = loaded.daemon;
@@ -260,13 +275,21 @@ export class Daemon implements ControlBackend {
   async #prepareReload(): Promise<
     { ok: true; loaded: Loaded; changes: readonly string[] } | { ok: false; why: string }
   > {
+    if (this.#isStopping) return { ok: false, why: "karp is being stopped" };
     const loaded = await load(this.#options);
     if (!loaded.ok) {
       return { ok: false, why: refusalOf(loaded.problems) };
     }
     const fixed = immovable(this.#settings, loaded.daemon);
     if (fixed !== undefined) return { ok: false, why: `${fixed} takes effect with a restart (keys stay in place)` };
-    return { ok: true, loaded, changes: diffConfiguration(this.#configuration, loaded.configuration) };
+    // Asked here too: what the core would refuse must not have moved the sockets before
+    const fault = findFault(loaded.configuration);
+    if (fault !== undefined) return { ok: false, why: fault };
+    const changes = [
+      ...diffConfiguration(this.#configuration, loaded.configuration),
+      ...diffSettings(this.#settings, loaded.daemon),
+    ];
+    return { ok: true, loaded, changes };
   }
 
   #world(): World {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { diffConfiguration } from "../../src/config/diffConfiguration.ts";
+import { diffConfiguration, diffSettings } from "../../src/config/diffConfiguration.ts";
 import { credentials, Project, r2 } from "./project.ts";
 
 const base = `router: r1.example.net\n${credentials}\nsessions:\n${r2}\n`;
@@ -51,6 +51,20 @@ test("a changed credential is said without showing it", async (t) => {
   assert.deepEqual(await diff(t, psk, psk), []);
 });
 
+test("where karp listens, and whom it lets vouch for peers", async (t) => {
+  assert.deepEqual(await diff(t, `listen: [500]\n${base}`, `listen: [500, 4500]\n${base}`), [
+    "listen: 10.0.0.1:500 becomes 10.0.0.1:4500, 10.0.0.1:500",
+  ]);
+  const trusting = new Project(t);
+  const [before, after] = [await trusting.load(base), await trusting.load(base)];
+  assert.ok(before.ok && after.ok);
+  const none = { ...after.daemon, trustAnchors: [] };
+  assert.deepEqual(diffSettings(before.daemon, after.daemon), []);
+  assert.deepEqual(diffSettings(before.daemon, none), [
+    "trust: other authorities (1 certificates become 0); IKE SAs that are up stay",
+  ]);
+});
+
 test("another router name", async (t) => {
   const other = base.replace("r1.example.net", "10.0.0.1");
   assert.deepEqual(await diff(t, base, other), ["router: r1.example.net becomes 10.0.0.1"]);
@@ -60,5 +74,5 @@ async function diff(t: TestContext, before: string, after: string): Promise<read
   const project = new Project(t);
   const [old, now] = [await project.load(before), await project.load(after)];
   assert.ok(old.ok && now.ok, JSON.stringify([old, now]));
-  return diffConfiguration(old.configuration, now.configuration);
+  return [...diffConfiguration(old.configuration, now.configuration), ...diffSettings(old.daemon, now.daemon)];
 }
