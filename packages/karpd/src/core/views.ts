@@ -41,6 +41,9 @@ export interface RolloverView {
   readonly softDeadline?: string;
   readonly hardDeadline?: string;
   readonly atHardDeadline?: string;
+  /** No rollover begins before, because somebody here or at the peer froze them. */
+  readonly frozenUntil?: string;
+  readonly peerFrozenUntil?: string;
   readonly completed: number;
   /** The next command to type, when there is something to do. */
   readonly nextCommand?: string;

@@ -3,6 +3,7 @@ import { close } from "./close.ts";
 import { resolveCollision } from "./collide.ts";
 import { expire } from "./expiry.ts";
 import { thawWhenOver } from "./freeze.ts";
+import { hearRest } from "./hear.ts";
 import { followDriver, install } from "./install.ts";
 import { negotiate } from "./negotiate.ts";
 import { judgeCurrent, observe } from "./observe.ts";
@@ -21,6 +22,7 @@ type Concern = (turn: Turn, association: Association) => void;
  */
 const concerns: readonly Concern[] = [
   thawWhenOver,
+  hearRest,
   commit,
   followDriver,
   resolveCollision,

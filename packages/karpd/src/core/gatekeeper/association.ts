@@ -2,6 +2,7 @@ import type { Instant, UnixMilliseconds } from "@karp/ikev2";
 import type { DriverKey, Observation } from "../../ports/routingDriver.ts";
 import type { SessionConfiguration } from "../configuration.ts";
 import type { HeapItem } from "../deadlineHeap.ts";
+import type { Severity } from "../events.ts";
 import type { KeyTableChange, KeyTableRow } from "../keytable/row.ts";
 import type { CommandReply } from "../machine.ts";
 import type { Peer } from "./peer.ts";
@@ -43,7 +44,7 @@ export interface Association extends HeapItem {
   isUrgent: boolean;
   /** Replies that leave once what they promise is stored. */
   replies: readonly PendingReply[];
-  heldBackBecause: string | undefined;
+  heldBack: Obstacle | undefined;
   /** People were told that there is no room for a key that the peer asks for. */
   exhausted: { readonly at: Instant; readonly detail: string } | undefined;
   completedRollovers: number;
@@ -71,6 +72,9 @@ export interface Mkt {
   isUnknownToPeer: boolean;
   /** Last KEY_STATE about it. */
   heardAt: Instant | undefined;
+  /** How often the peer changed its word lately, and what it said last when that was too often. */
+  changes: { readonly since: Instant; readonly count: number } | undefined;
+  unheard: { readonly state: number; readonly reason: string } | undefined;
   /** Tell again, though the state has not changed. */
   tellsAgain: boolean;
   toldAt: Instant | undefined;
@@ -180,6 +184,13 @@ export interface Wanted {
   readonly takenByPeer: Uint8Array | undefined;
   /** REKEY_SA was refused with CHILD_SA_NOT_FOUND: ask for a plain new one. */
   readonly asPlain: boolean;
+}
+
+/** Why a rollover that is wanted does not begin. */
+export interface Obstacle {
+  readonly whom: "peer" | "driver" | "store" | "clock" | "operator";
+  readonly reason: string;
+  readonly severity: Severity;
 }
 
 export interface Doubt {

@@ -52,6 +52,13 @@ export function beginClosing(
   turn.hasMoved = true;
 }
 
+/** After a restart in the middle of a revocation: keys that it has not reached are still to be taken out of use. */
+export function resumeClosing(turn: Turn, association: Association): void {
+  const { revokedBecause, mkts } = association;
+  if (revokedBecause === undefined || !mkts.some((mkt) => isLive(mkt) && !isPlaceholder(mkt))) return;
+  beginClosing(turn, association, "revoked", revokedBecause);
+}
+
 function planWithout(turn: Turn, association: Association, victims: readonly Mkt[]): Plan {
   const rest = [...desiredPlan(turn, association)].filter(([mkt]) => !victims.includes(mkt));
   const placeholder = association.mkts.findLast((mkt) => isPlaceholder(mkt) && isLive(mkt));

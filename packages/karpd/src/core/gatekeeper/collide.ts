@@ -56,11 +56,14 @@ export function giveUp(
 ): void {
   const since = turn.now.monotonic;
   const deletion = { name: "notSent" } as const;
-  turn.enter(
-    association,
-    mkt,
-    { name: "retiring", since, why, reason, deletion, unpreferredAt: undefined, isLeaving: false },
-    { sendLifetimeEnd: turn.now.wall },
-  );
+  turn.enter(association, mkt, {
+    name: "retiring",
+    since,
+    why,
+    reason,
+    deletion,
+    unpreferredAt: undefined,
+    isLeaving: false,
+  });
   turn.event(association, "mktState", "info", `key ${mkt.fingerprint} is given up: ${reason}`, { mkt });
 }

@@ -60,11 +60,10 @@ function ofWanted(
   wanted: Extract<Association["negotiation"], { readonly name: "wanted" }>,
   now: Now,
 ): Explanation {
-  const { heldBackBecause, name } = association;
-  if (heldBackBecause !== undefined) {
-    const isFrozen = association.frozenUntil !== undefined;
-    const explanation = waiting(association, now, isFrozen ? "operator" : "clock", heldBackBecause, wanted.sinceWall);
-    return isFrozen ? { ...explanation, nextCommand: `karp thaw ${name}` } : explanation;
+  const { heldBack, name } = association;
+  if (heldBack !== undefined) {
+    const explanation = waiting(association, now, heldBack.whom, heldBack.reason, wanted.sinceWall);
+    return heldBack.whom === "operator" ? { ...explanation, nextCommand: `karp thaw ${name}` } : explanation;
   }
   const { lastFailure, notBefore, sinceWall } = wanted;
   const reason = lastFailure ?? "the request has not been sent yet";

@@ -8,7 +8,7 @@ import { earliest } from "../time.ts";
 import { consider, findSession } from "./admit.ts";
 import { advance } from "./advance.ts";
 import type { Association, Mkt } from "./association.ts";
-import { onRevoked } from "./close.ts";
+import { onRevoked, resumeClosing } from "./close.ts";
 import type { Entitlement } from "./commands.ts";
 import { askedFact, askedSendIds } from "./doubts.ts";
 import { tellExhausted } from "./exhaustion.ts";
@@ -51,6 +51,7 @@ export class Gatekeeper implements MktPolicy {
   readonly #options: Pick<GatekeeperOptions, "mayReadKeys">;
   readonly #keyIds = new KeyIdTable();
   readonly #peers = new Map<string, Peer>();
+  #peersByAddress: ReadonlyMap<string, Peer> = new Map();
   readonly #associations = new Map<string, Association>();
   /** MKTs of sessions that are not configured: their KeyIDs stay taken. */
   readonly #strays = new Map<string, readonly Mkt[]>();
@@ -125,6 +126,7 @@ export class Gatekeeper implements MktPolicy {
       turn,
       {
         peer: (name) => this.#peers.get(name),
+        peerAt: (address) => this.#peersByAddress.get(address),
         session: (name) => this.#associations.get(name),
         takeRequest: (requestId) => this.#takeRequest(requestId),
         touch: (association) => this.#touched.add(association),
@@ -184,6 +186,7 @@ export class Gatekeeper implements MktPolicy {
       if (known?.localIdentity === localIdentity && known.remoteIdentity === remoteIdentity) known.config = config;
       else this.#peers.set(config.name, makePeer(config, localIdentity, remoteIdentity));
     }
+    this.#peersByAddress = new Map([...this.#peers.values()].map((peer) => [peer.config.remote.address, peer]));
   }
 
   #configureSession(turn: Turn, session: SessionConfiguration): void {
@@ -202,6 +205,7 @@ export class Gatekeeper implements MktPolicy {
     const association = makeAssociation(turn, session, peer, mkts, this.#facts);
     for (const mkt of mkts) this.#keyIds.add(association, mkt);
     this.#restoreDoubts(turn, association);
+    resumeClosing(turn, association);
     this.#associations.set(session.name, association);
     peer?.associations.add(association);
     return association;

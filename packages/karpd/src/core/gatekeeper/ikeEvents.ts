@@ -1,12 +1,14 @@
-import type { IkeEvent, NegotiatedMkt } from "@karp/ikev2";
+import type { ExchangeFailure, IkeEvent, NegotiatedMkt } from "@karp/ikev2";
 import { NotifyType } from "@karp/ikev2";
 import type { EventName, Severity } from "../events.ts";
-import { later } from "../time.ts";
+import { formatRfc3339, later, secondsBetween, wallLater } from "../time.ts";
 import { admit } from "./admit.ts";
 import { type Association, currentMkt, type Mkt } from "./association.ts";
+import { MOST_FREEZE_SECONDS } from "./freeze.ts";
+import { hear, hearDelete } from "./hear.ts";
 import { onNegotiatedByUs, onNegotiationFailed, peerIsBack } from "./negotiate.ts";
 import type { Peer } from "./peer.ts";
-import { hear, hearDelete, isOfPeer } from "./peerState.ts";
+import { isOfPeer } from "./peerState.ts";
 import { clearRequest } from "./request.ts";
 import { onInformed, onInformFailed, tellAllAgain } from "./tell.ts";
 import type { Turn } from "./turn.ts";
@@ -14,6 +16,8 @@ import type { Turn } from "./turn.ts";
 /** What ikeEvents needs of the gatekeeper's tables. */
 export interface Directory {
   peer(name: string): Peer | undefined;
+  /** The configured peer with this IKE address, if there is one. */
+  peerAt(address: string): Peer | undefined;
   session(name: string): Association | undefined;
   /** The association that asked with this id; forgotten afterwards. */
   takeRequest(requestId: number): Association | undefined;
@@ -23,6 +27,8 @@ export interface Directory {
 
 /** At most so many KEY_STATEs that came before their MKT are kept of a peer. */
 const MOST_EARLY = 8;
+/** A freeze that ends so close to the one that is known says nothing new. */
+const SAME_FREEZE_SECONDS = 3600;
 
 /** What the IKE engine tells. The death of an IKE SA, in whatever way, touches no MKT. */
 export function onIkeEvent(turn: Turn, directory: Directory, event: IkeEvent): void {
@@ -88,21 +94,29 @@ function onPeerSaid(
   const peer = directory.peer(event.peer);
   if (peer === undefined) return;
   if (event.kind === "freeze") {
-    peer.frozenUntil = event.seconds === 0 ? undefined : later(turn.now.monotonic, event.seconds);
-    tellPeople(
-      turn,
-      peer,
-      event.seconds === 0 ? "thawed" : "frozen",
-      "info",
-      `${peer.config.name} begins no rollover for ${event.seconds} s`,
-    );
-    for (const association of peer.associations) directory.touch(association);
+    onPeerFroze(turn, directory, peer, event.seconds);
     return;
   }
   for (const recvId of event.kind === "keyState" ? [event.recvId] : event.recvIds) {
     const found = turn.ground.keyIds.find(peer.localIdentity, peer.remoteIdentity, recvId);
     if (found !== undefined) onCommented(turn, directory, found, event);
     else if (event.kind === "keyState") keepEarly(peer, event);
+  }
+}
+
+/** At most as long as we would freeze ourselves; a peer that repeats itself is not news each time. */
+function onPeerFroze(turn: Turn, directory: Directory, peer: Peer, seconds: number): void {
+  const { monotonic, wall } = turn.now;
+  const former = peer.frozenUntil !== undefined && peer.frozenUntil > monotonic ? peer.frozenUntil : undefined;
+  const believed = Math.min(seconds, MOST_FREEZE_SECONDS);
+  peer.frozenUntil = seconds === 0 ? undefined : later(monotonic, believed);
+  for (const association of peer.associations) directory.touch(association);
+  const { name } = peer.config;
+  if (peer.frozenUntil === undefined) {
+    if (former !== undefined) tellPeople(turn, peer, "thawed", "info", `${name} may begin rollovers again`);
+  } else if (former === undefined || Math.abs(secondsBetween(former, peer.frozenUntil)) > SAME_FREEZE_SECONDS) {
+    const until = formatRfc3339(wallLater(wall, believed));
+    tellPeople(turn, peer, "frozen", "info", `${name} begins no rollover before ${until}`);
   }
 }
 
@@ -151,14 +165,10 @@ function onIkeSa(turn: Turn, directory: Directory, event: IkeSaEvent): void {
       );
       return;
     case "ikeSaFailed":
-      if (peer !== undefined) {
-        peer.ikeSa = peer.ikeSa === "connecting" ? "none" : peer.ikeSa;
-        peer.lastFailure = { at: turn.now.wall, text: event.failure.detail };
-      }
-      tellPeople(turn, peer, "ikeSaFailed", "warning", `no IKE SA with ${event.peer}${because(event.failure.detail)}`);
+      onFailed(turn, peer, event.failure);
       return;
     case "peerRejected":
-      tellPeople(turn, peer, "peerRejected", "warning", `${event.remote.address} was refused${because(event.detail)}`);
+      onRejected(turn, peer ?? directory.peerAt(event.remote.address), event);
   }
 }
 
@@ -175,6 +185,7 @@ function onEstablished(
   peer.speaksKarp = event.peerSpeaksKarp;
   peer.credential = event.credentialFingerprint;
   peer.lastFailure = undefined;
+  peer.lastRefusal = undefined;
   tellPeople(
     turn,
     peer,
@@ -187,6 +198,31 @@ function onEstablished(
     peerIsBack(turn, association);
     directory.touch(association);
   }
+}
+
+function onFailed(turn: Turn, peer: Peer | undefined, { reason, detail }: ExchangeFailure): void {
+  if (peer === undefined) return;
+  const { name } = peer.config;
+  // An attempt of ours that nobody answered while the peer's own came through.
+  const isOvertaken = peer.ikeSa === "established" && reason === "timeout";
+  const text = `no IKE SA with ${name}${because(detail)}`;
+  if (isOvertaken) {
+    tellPeople(turn, peer, "ikeSaFailed", "info", `${text}; the one that ${name} began is there`);
+    return;
+  }
+  peer.ikeSa = peer.ikeSa === "connecting" ? "none" : peer.ikeSa;
+  peer.lastFailure = { at: turn.now.wall, text: detail };
+  tellPeople(turn, peer, "ikeSaFailed", "warning", text);
+}
+
+/** RFC 7296 section 2.21.2: the peer hears AUTHENTICATION_FAILED and no more; people here hear why. */
+function onRejected(
+  turn: Turn,
+  peer: Peer | undefined,
+  { remote, detail }: Extract<IkeEvent, { readonly kind: "peerRejected" }>,
+): void {
+  if (peer !== undefined) peer.lastRefusal = { at: turn.now.wall, text: `refused here: ${detail}` };
+  tellPeople(turn, peer, "peerRejected", "warning", `${remote.address} was refused${because(detail)}`);
 }
 
 function because(detail: string | undefined): string {

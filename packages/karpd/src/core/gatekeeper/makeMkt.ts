@@ -139,6 +139,8 @@ function wrap(
     acceptance: { name: row.state === "held" ? "absent" : "unknown" },
     isUnknownToPeer: false,
     heardAt: undefined,
+    changes: undefined,
+    unheard: undefined,
     tellsAgain: false,
     toldAt: undefined,
     good: undefined,

@@ -1,22 +1,23 @@
 import type { ExchangeFailure, IkeEvent, NegotiatedMkt } from "@karp/ikev2";
 import { hasKeyId, KeyState, NotifyType } from "@karp/ikev2";
-import { later, minuteOfDay } from "../time.ts";
-import { admit, MOST_LIVE_MKTS } from "./admit.ts";
+import { later } from "../time.ts";
+import { admit } from "./admit.ts";
 import {
   type Association,
   candidates,
   currentMkt,
   isServing,
   isStored,
-  liveMkts,
   type Mkt,
   type Negotiation,
   newestServing,
+  type Obstacle,
   type Wanted,
 } from "./association.ts";
 import { giveUp } from "./collide.ts";
 import { askedFact, doubt, forgetDoubts, forgetSendId } from "./doubts.ts";
 import { isFirstToAct } from "./makeMkt.ts";
+import { isInUse, mayBeInUse, obstacleTo } from "./obstacles.ts";
 import { isOfPeer, retryAt } from "./peerState.ts";
 import { clearRequest } from "./request.ts";
 import { describesSame, meansSession, selectorsOf, sessionSelectors, termsOf } from "./selectors.ts";
@@ -40,11 +41,11 @@ export function negotiate(turn: Turn, association: Association): void {
   }
   if (reason === undefined) {
     if (association.negotiation.name === "wanted") association.negotiation = { name: "idle" };
-    association.heldBackBecause = undefined;
+    association.heldBack = undefined;
     return;
   }
   const wanted = association.negotiation.name === "wanted" ? association.negotiation : want(turn, association, reason);
-  const obstacle = heldBackBecause(turn, association, reason);
+  const obstacle = obstacleTo(turn, association, reason);
   noteObstacle(turn, association, obstacle);
   if (obstacle !== undefined) return;
   if (turn.now.monotonic < wanted.notBefore) {
@@ -100,51 +101,11 @@ function urgentReason(association: Association, current: Mkt): string | undefine
   return current.row.peerDeletedAt === undefined ? undefined : "the peer will not prefer the key in use again";
 }
 
-function heldBackBecause(turn: Turn, association: Association, reason: string): string | undefined {
-  const failure = turn.ground.storeFailure();
-  if (failure !== undefined) return `the key table cannot be stored: ${failure.reason}`;
-  if (liveMkts(association).length >= MOST_LIVE_MKTS)
-    return `${MOST_LIVE_MKTS} keys are alive: the older ones have to be removed first`;
-  if (currentMkt(association) === undefined) return undefined;
-  const isForeign = association.watch.foreign !== undefined;
-  if (
-    !isForeign &&
-    candidates(association).some((mkt) => isUncertain(turn, association, mkt) && !isInUse(turn, association, mkt))
-  ) {
-    return "the driver has not shown whether the last new key is in use";
-  }
-  if (association.frozenUntil !== undefined) {
-    turn.wake(association.frozenUntil);
-    return "rollovers are frozen here";
-  }
-  const frozen = association.peer?.frozenUntil;
-  if (frozen !== undefined && frozen > turn.now.monotonic) {
-    turn.wake(frozen);
-    return "the peer has frozen rollovers";
-  }
-  return association.request === reason ? undefined : outsideWindow(turn, association);
-}
-
-/** The daily window in which rollovers begin; one that would come after the hard lifetime does not wait for it. */
-function outsideWindow(turn: Turn, association: Association): string | undefined {
-  const { window } = association.session.rollover;
-  if (window === undefined) return undefined;
-  const minute = minuteOfDay(turn.now.wall);
-  const length = (window.endMinute - window.startMinute + 1440) % 1440;
-  const into = (minute - window.startMinute + 1440) % 1440;
-  if (into < length || length === 0) return undefined;
-  const waitSeconds = (1440 - into) * 60 - ((turn.now.wall / 1000) % 60);
-  const opens = later(turn.now.monotonic, waitSeconds);
-  const hardAt = currentMkt(association)?.hardAt;
-  if (hardAt !== undefined && later(opens, 3600) > hardAt) return undefined;
-  turn.wake(opens);
-  return "the daily window for rollovers is closed";
-}
-
-function noteObstacle(turn: Turn, association: Association, obstacle: string | undefined): void {
-  if (obstacle === association.heldBackBecause) return;
-  association.heldBackBecause = obstacle;
-  if (obstacle !== undefined) turn.event(association, "rolloverHeldBack", "warning", `no rollover now: ${obstacle}`);
+function noteObstacle(turn: Turn, association: Association, obstacle: Obstacle | undefined): void {
+  const former = association.heldBack;
+  association.heldBack = obstacle;
+  if (obstacle === undefined || obstacle.reason === former?.reason) return;
+  turn.event(association, "rolloverHeldBack", obstacle.severity, `no rollover now: ${obstacle.reason}`);
 }
 
 /** At most one successor that is not current: one that falls due replaces it, unless it may be in use. */
@@ -154,24 +115,6 @@ function dropStuck(turn: Turn, association: Association): void {
     if (mkt.row.createdBy !== "ike" || mayBeInUse(turn, association, mkt)) continue;
     giveUp(turn, association, mkt, "it did not come into use before the next rollover");
   }
-}
-
-/** A preferred key of which it is not known that nobody uses it: the driver cannot say, or has not said. */
-function mayBeInUse(turn: Turn, association: Association, mkt: Mkt): boolean {
-  return isInUse(turn, association, mkt) || isUncertain(turn, association, mkt);
-}
-
-function isInUse(turn: Turn, association: Association, mkt: Mkt): boolean {
-  if (mkt.wasUsed || mkt.row.peerState === KeyState.inUse) return true;
-  return mkt.situation.name === "preferred" && !turn.facts(association).observes;
-}
-
-function isUncertain(turn: Turn, { watch, session }: Association, { situation }: Mkt): boolean {
-  if (situation.name !== "preferred") return false;
-  if (situation.confirmedAt === undefined || watch.last === undefined) return true;
-  const triedUntil = later(situation.confirmedAt, session.rollover.preferTimeoutSeconds);
-  if (turn.now.monotonic < triedUntil) turn.wake(triedUntil);
-  return turn.now.monotonic < triedUntil || watch.last.at < situation.confirmedAt;
 }
 
 /** The peer has to hear of what we gave up before it is asked for the same thing again. */

@@ -240,12 +240,15 @@ function becomeCurrent(turn: Turn, association: Association, mkt: Mkt, proof: Pr
 function retire(turn: Turn, association: Association, mkt: Mkt, reason: string): void {
   const since = turn.now.monotonic;
   const deletion = { name: "notSent" } as const;
-  turn.enter(
-    association,
-    mkt,
-    { name: "retiring", since, why: "replaced", reason, deletion, unpreferredAt: undefined, isLeaving: false },
-    { sendLifetimeEnd: turn.now.wall },
-  );
+  turn.enter(association, mkt, {
+    name: "retiring",
+    since,
+    why: "replaced",
+    reason,
+    deletion,
+    unpreferredAt: undefined,
+    isLeaving: false,
+  });
 }
 
 function giveUpObservation(turn: Turn, association: Association, watch: Watch): void {

@@ -1,81 +1,8 @@
 import type { Instant } from "@karp/ikev2";
 import { KeyState, nameOf } from "@karp/ikev2";
-import type { KeyTableRow } from "../keytable/row.ts";
 import { later } from "../time.ts";
 import { type Association, currentMkt, isAccepted, type Mkt } from "./association.ts";
 import type { Turn } from "./turn.ts";
-
-/** A peer that repeats itself wants to know our state; it is told again, but not more often than this. */
-const REPEAT_SECONDS = 60;
-
-/** KEY_STATE from the peer about this MKT: level-triggered and idempotent. */
-export function hear(turn: Turn, association: Association, mkt: Mkt, state: number, reason: string): void {
-  if (mkt.situation.name === "removed") {
-    // It still holds what is gone here.
-    if (state !== KeyState.unknown) mkt.situation = { ...mkt.situation, tellsUnknown: true };
-    turn.hasMoved = true;
-    return;
-  }
-  const isRepeated = mkt.row.peerState === state && mkt.heardAt !== undefined;
-  mkt.heardAt = turn.now.monotonic;
-  mkt.isUnknownToPeer = state === KeyState.unknown;
-  turn.hasMoved = true;
-  if (state === KeyState.ready || state === KeyState.inUse) acceptAgain(mkt);
-  if (state === KeyState.inUse) revive(turn, association, mkt);
-  if (isRepeated && mkt.row.peerReason === reason) {
-    if (mkt.toldAt === undefined || later(mkt.toldAt, REPEAT_SECONDS) <= turn.now.monotonic) mkt.tellsAgain = true;
-    return;
-  }
-  turn.amend(mkt, { peerState: state, peerReason: reason });
-  const because = reason === "" ? "" : ` (${reason})`;
-  const severity = state === KeyState.withdrawn || state === KeyState.failed ? "warning" : "info";
-  turn.event(
-    association,
-    "peerKeyState",
-    severity,
-    `the peer says ${nameOfState(state)} of key ${mkt.fingerprint}${because}`,
-    {
-      mkt,
-      data: { state: nameOfState(state) },
-    },
-  );
-}
-
-/** It confirms the key anew: what spoke against preferring it is over, its own D too. */
-function acceptAgain(mkt: Mkt): void {
-  if (mkt.situation.name === "installed" && mkt.situation.barred !== undefined) {
-    mkt.situation = { ...mkt.situation, barred: undefined };
-  }
-  if (mkt.row.peerDeletedAt === undefined || mkt.situation.name === "retiring") return;
-  mkt.row = withoutPeerDeletion(mkt.row);
-  mkt.isDirty = true;
-}
-
-function withoutPeerDeletion(row: KeyTableRow): KeyTableRow {
-  const { peerDeletedAt: _peerDeletedAt, ...rest } = row;
-  return { ...rest, generation: rest.generation + 1 };
-}
-
-/** Given up here, and in use there: what the peer uses counts. */
-function revive(turn: Turn, association: Association, mkt: Mkt): void {
-  const { situation } = mkt;
-  if (situation.name !== "retiring" || situation.why !== "givenUp" || situation.isLeaving) return;
-  // After our D it stays given up: the peer counts on that.
-  if (situation.deletion.name !== "notSent") return;
-  if (mkt.acceptance.name !== "accepted" && mkt.acceptance.name !== "unknown") return;
-  turn.enter(association, mkt, { name: "installed", since: turn.now.monotonic, barred: undefined });
-  mkt.tellsAgain = true;
-  mkt.row = withoutPeerDeletion(mkt.row);
-}
-
-/** D from the peer: it will not prefer this again. It was answered already; we accept the key until our own rule holds. */
-export function hearDelete(turn: Turn, association: Association, mkt: Mkt): void {
-  turn.hasMoved = true;
-  mkt.heardAt = turn.now.monotonic;
-  if (mkt.row.peerDeletedAt === undefined) turn.amend(mkt, { peerDeletedAt: turn.now.wall });
-  if (mkt.situation.name === "removed") return;
-  turn.event(association, "peerKeyState", "info", `the peer will not prefer key ${mkt.fingerprint} again`, { mkt });
-}
 
 export interface Saying {
   readonly state: number;

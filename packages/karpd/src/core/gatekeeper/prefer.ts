@@ -102,12 +102,14 @@ function stepForward(turn: Turn, association: Association, mkt: Mkt): void {
     if (isPlaceholder(mkt)) return;
     const timesBarred = situation.name === "installed" ? (situation.barred?.times ?? 0) : 0;
     const wasIdle = association.watch.last?.observation.connections === 0;
-    turn.enter(
-      association,
-      mkt,
-      { name: "preferred", since, confirmedAt: undefined, wasIdle, otherSegments: 0, timesBarred },
-      { sendLifetimeStart: turn.now.wall },
-    );
+    turn.enter(association, mkt, {
+      name: "preferred",
+      since,
+      confirmedAt: undefined,
+      wasIdle,
+      otherSegments: 0,
+      timesBarred,
+    });
     association.isUrgent = false;
   } else if (situation.name === "retiring") bringBack(turn, association, mkt);
 }

@@ -1,6 +1,7 @@
 import type { CryptoProvider, IkeInput, Instant, Now } from "@karp/ikev2";
 import type { DaemonEvent, EventName, Severity } from "../events.ts";
 import type { KeyTableRow, MktState } from "../keytable/row.ts";
+import { withSendLifetime } from "../keytable/sendLifetime.ts";
 import type { DaemonEffect } from "../machine.ts";
 import { earliest } from "../time.ts";
 import type { Association, Mkt, Retiring, Situation } from "./association.ts";
@@ -111,6 +112,7 @@ export class Turn {
       if (Object.keys(change).length > 0) this.amend(mkt, change);
       return;
     }
+    mkt.row = withSendLifetime(mkt.row, state, this.now.wall);
     this.amend(mkt, { ...change, state, history: { ...mkt.row.history, [state]: this.now.wall } });
     this.event(association, "mktState", "info", `key ${mkt.fingerprint}: ${before} -> ${state}`, {
       mkt,

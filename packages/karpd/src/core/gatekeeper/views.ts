@@ -22,7 +22,7 @@ export function makeViews(gatekeeper: Gatekeeper, now: Now): DaemonViews {
 }
 
 function peerView(peer: Peer): PeerView {
-  const { config, lastFailure } = peer;
+  const { config } = peer;
   return {
     peer: config.name,
     localIdentity: peer.localIdentity,
@@ -38,11 +38,18 @@ function peerView(peer: Peer): PeerView {
     ...defined("speaksKarp", peer.speaksKarp),
     ...defined("credential", peer.credential),
     sessions: [...peer.associations].map(({ name }) => name),
-    ...defined(
-      "lastFailure",
-      lastFailure === undefined ? undefined : { at: formatRfc3339(lastFailure.at), text: lastFailure.text },
-    ),
+    ...defined("lastFailure", lastFailureOf(peer)),
   };
+}
+
+/** Why there is no IKE SA: our own reason to refuse the peer first, which it never hears; then what came of our attempts. */
+function lastFailureOf({ lastRefusal, lastFailure }: Peer): PeerView["lastFailure"] {
+  const failures = [lastRefusal, lastFailure].filter((failure) => failure !== undefined);
+  if (failures.length === 0) return undefined;
+  const at = Math.max(...failures.map((failure) => failure.at)) as Now["wall"];
+  const isSame = lastFailure !== undefined && lastRefusal?.text.endsWith(lastFailure.text) === true;
+  const told = isSame ? failures.slice(0, 1) : failures;
+  return { at: formatRfc3339(at), text: told.map(({ text }) => text).join("; ") };
 }
 
 function ikeSaOf({ ikeSa, associations }: Peer): PeerView["ikeSa"] {
@@ -56,6 +63,7 @@ function ikeSaOf({ ikeSa, associations }: Peer): PeerView["ikeSa"] {
 function sessionView(association: Association, rollover: RolloverView): SessionView {
   const { session, watch } = association;
   const { isSafe, text } = safetyOf(association);
+  const frozen = frozenText(rollover);
   const current = currentMkt(association);
   return {
     session: session.name,
@@ -66,11 +74,18 @@ function sessionView(association: Association, rollover: RolloverView): SessionV
     local: session.localAddress,
     remote: session.remoteAddress,
     safe: isSafe,
-    safety: text,
+    safety: frozen === "" ? text : `${text}; ${frozen}`,
     ...defined("connections", watch.last?.observation.connections),
     ...defined("currentKey", current?.fingerprint),
     rollover,
   };
+}
+
+/** "no rollover begins here before …", of whoever froze them. */
+function frozenText({ frozenUntil, peerFrozenUntil }: RolloverView): string {
+  const own = frozenUntil === undefined ? [] : [`rollovers are frozen here until ${frozenUntil}`];
+  const peers = peerFrozenUntil === undefined ? [] : [`the peer begins none before ${peerFrozenUntil}`];
+  return [...own, ...peers].join("; ");
 }
 
 function safetyOf(association: Association): { readonly isSafe: boolean; readonly text: string } {
@@ -124,10 +139,16 @@ function rolloverView(gatekeeper: Gatekeeper, association: Association, now: Now
           ? "the session fails closed"
           : "the key is kept, with an alarm",
     ),
+    ...defined("frozenUntil", frozenUntil(association.frozenUntil, now)),
+    ...defined("peerFrozenUntil", frozenUntil(association.peer?.frozenUntil, now)),
     completed: association.completedRollovers,
     ...defined("nextCommand", explained.nextCommand),
     timeline: association.timeline.map(({ at, text }) => ({ at: formatRfc3339(at), text })),
   };
+}
+
+function frozenUntil(until: Instant | undefined, now: Now): string | undefined {
+  return until === undefined || until <= now.monotonic ? undefined : wallOf(until, now);
 }
 
 function keyView(mkt: Mkt): KeyView {

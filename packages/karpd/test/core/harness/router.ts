@@ -1,4 +1,12 @@
-import { type IkeEffect, type IkeInput, type Machine, type MktPolicy, type Now, Secret } from "@karp/ikev2";
+import {
+  type IkeEffect,
+  type IkeEvent,
+  type IkeInput,
+  type Machine,
+  type MktPolicy,
+  type Now,
+  Secret,
+} from "@karp/ikev2";
 import type { Configuration } from "../../../src/core/configuration.ts";
 import { DaemonCore } from "../../../src/core/daemonCore.ts";
 import type { DaemonEvent } from "../../../src/core/events.ts";
@@ -60,6 +68,10 @@ export class Router {
   readonly log: string[] = [];
   /** KEY_STATEs that were handed to the engine. */
   readonly told: { readonly sendId: number; readonly state: number }[] = [];
+  /** Seconds of KMP_FREEZE that were handed to the engine. */
+  readonly frozen: number[] = [];
+  /** Changes what the engine tells the gatekeeper. */
+  alter: ((event: IkeEvent) => IkeEvent) | undefined;
   readonly effects: DaemonEffect["kind"][] = [];
   readonly replies = new Map<number, CommandReply>();
   /** Crash before the effect with this number. */
@@ -100,8 +112,14 @@ export class Router {
     return {
       nextDeadline: () => ike.nextDeadline(),
       handle: (input, now) => {
-        if (input.kind === "inform") this.told.push(...input.items.filter((item) => item.kind === "keyState"));
-        return ike.handle(input, now);
+        if (input.kind === "inform") {
+          this.told.push(...input.items.filter((item) => item.kind === "keyState"));
+          this.frozen.push(...input.items.flatMap((item) => (item.kind === "freeze" ? [item.seconds] : [])));
+        }
+        const { alter } = this;
+        const effects = ike.handle(input, now);
+        if (alter === undefined) return effects;
+        return effects.map((effect) => (effect.kind === "event" ? { ...effect, event: alter(effect.event) } : effect));
       },
     };
   }
