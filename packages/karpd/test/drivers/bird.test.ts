@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { chmod, mkdir, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, rename, stat, symlink, unlink, writeFile } from "node:fs/promises";
+import { createServer, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
 import { createBirdDriver } from "../../src/drivers/bird/driver.ts";
-import type { DriverContext } from "../../src/drivers/context.ts";
+import { type DriverContext, systemClock } from "../../src/drivers/context.ts";
 import { FakeBird, type FakeBirdOptions } from "./fakeBird.ts";
-import { context, folder, key, sessionOf } from "./support.ts";
+import { context, eventually, folder, key, keyForms, sessionOf } from "./support.ts";
 
 async function setUp(t: TestContext, options: Partial<FakeBirdOptions> = {}, extra: Partial<DriverContext> = {}) {
   const directory = folder(t);
@@ -400,4 +401,228 @@ test("keys never cross the control socket", async (t) => {
   await driver.revoke(session, []);
   const said = bird.commands.join("\n");
   assert.ok(said.length > 0 && !/[0-9a-f]{16}/.test(said));
+});
+
+test("the control socket goes away at any command, before it is done or after: the next apply completes it", async (t) => {
+  const { bird, driver, session } = await setUp(t);
+  await driver.apply(session, [key(1, "preferred")]);
+  const { restarts } = bird;
+  const said = bird.commands.length;
+  await driver.apply(session, [key(1, "preferred"), key(2, "accept")]);
+  const commands = new Set(bird.commands.slice(said));
+  assert.ok(commands.size >= 6 && commands.has("configure"), [...commands].join());
+  let n = 2;
+  for (const command of commands) {
+    for (const how of ["dropOn", "loseAnswerTo"] as const) {
+      const [old, next] = [key(n, "preferred"), key(n + 1, "preferred")];
+      assert.deepEqual(await driver.apply(session, [key(n - 1, "deprecated"), old]), { kind: "installed" });
+      bird.peerAsksFor(old.sendId);
+      bird[how] = command;
+      const broken = await driver.apply(session, [old, { ...next, use: "accept" }]);
+      assert.equal(broken.kind, "pending", `${how} ${command}`);
+      // As long as BIRD has not read a file, no key leaves it: one step more
+      const again = await driver.apply(session, [old, { ...next, use: "accept" }]);
+      if (again.kind !== "installed") assert.match(reasonOf(again), /^pending: .* still in use/);
+      assert.deepEqual(await driver.apply(session, [old, { ...next, use: "accept" }]), { kind: "installed" });
+      assert.deepEqual(bird.loaded.map(({ sendId }) => sendId).sort(), [old.sendId, next.sendId].sort());
+      n++;
+    }
+  }
+  assert.equal(bird.restarts, restarts);
+});
+
+test("answers without end, and octets that are no answer, are pending; BIRD's silence ends with a time-out", async (t) => {
+  const endless = (piece: string) => (socket: Socket) => {
+    const more = (): void => {
+      while (socket.writable && socket.write(piece));
+    };
+    socket.on("drain", more);
+    more();
+  };
+  const cases: readonly (readonly [(socket: Socket) => void, RegExp])[] = [
+    [endless("x".repeat(4096)), /not a reply of BIRD|does not end/],
+    [endless(`0001-${"y".repeat(4000)}\n`), /longer than 16 MiB/],
+    [endless("+spontaneous\n".repeat(500)), /longer than 16 MiB/],
+    [endless("0001-"), /does not end/],
+    [(socket) => socket.end("\u001b[2J\n"), /not a reply of BIRD: .{1,5}x1b\[2J/],
+    [() => undefined, /did not answer .* within 10 s/],
+  ];
+  for (const [speak, why] of cases) {
+    const directory = folder(t);
+    const sockets: Socket[] = [];
+    const server = createServer((socket) => {
+      sockets.push(socket);
+      socket.on("error", () => undefined);
+      speak(socket);
+    });
+    t.after(() => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    });
+    await new Promise<void>((resolve) => server.listen(`${directory}/bird.ctl`, resolve));
+    // Ten seconds of waiting pass in ten milliseconds
+    const clock = {
+      now: () => Date.now(),
+      after: (ms: number, action: () => void) => systemClock.after(ms / 1000, action),
+    };
+    const isSilent = why.source.includes("did not answer");
+    const driver = createBirdDriver(context(isSilent ? { clock } : {}));
+    const settings = { control: `${directory}/bird.ctl`, include: `${directory}/r2.conf`, group: "none" };
+    const session = sessionOf("bird", { ...settings, config: `${directory}/bird.conf` });
+    const outcome = await driver.apply(session, [key(1, "preferred")]);
+    assert.equal(outcome.kind, "pending");
+    assert.match(JSON.stringify(outcome), why);
+  }
+});
+
+test("a file that everybody could read, or of another group than BIRD's, is put right although no key has changed", async (t) => {
+  const { bird, driver, session } = await setUp(t);
+  await driver.apply(session, [key(1, "preferred")]);
+  const text = await readFile(bird.include, "utf8");
+  const { restarts } = bird;
+  await chmod(bird.include, 0o666);
+  assert.deepEqual(await driver.apply(session, [key(1, "preferred")]), { kind: "installed" });
+  assert.deepEqual([(await stat(bird.include)).mode & 0o777, bird.restarts], [0o600, restarts]);
+  assert.equal(await readFile(bird.include, "utf8"), text);
+});
+
+test("what a killed karp left of a file is gone with the next one", async (t) => {
+  const { bird, driver, session, directory } = await setUp(t);
+  await driver.apply(session, [key(1, "preferred")]);
+  await writeFile(`${bird.include}.0123456789ab.tmp`, "key { … };");
+  await driver.apply(session, [key(1, "preferred"), key(2, "accept")]);
+  assert.deepEqual((await readdir(directory)).sort(), ["bird.conf", "bird.ctl", "r2.conf"]);
+});
+
+test("the folder of the include file: missing is refused, a link is fine; a link in place of the file is refused", async (t) => {
+  const { driver, settings, directory } = await setUp(t);
+  const missing = sessionOf("bird", { ...settings, include: `${directory}/missing/r2.conf` });
+  assert.match(
+    reasonOf(await driver.apply(missing, [key(1, "preferred")])),
+    /^refused: cannot write .*ENOENT.*must exist/,
+  );
+  await mkdir(`${directory}/real`);
+  await symlink("real", `${directory}/link`);
+  const inLink = await setUp(t, { include: `${directory}/link/r2.conf` });
+  const { include } = inLink.bird;
+  assert.deepEqual(await inLink.driver.apply(inLink.session, [key(1, "preferred")]), { kind: "installed" });
+  assert.match(await readFile(`${directory}/real/r2.conf`, "utf8"), /send id 2;/);
+  await symlink(include, `${directory}/file.conf`);
+  const linked = sessionOf("bird", { ...settings, include: `${directory}/file.conf` });
+  const outcome = await driver.apply(linked, [key(1, "preferred"), key(2, "accept")]);
+  assert.match(reasonOf(outcome), /^refused: .*file\.conf is a symbolic link/);
+  assert.match(
+    (await driver.examine(linked)).map(({ text }) => text).join(),
+    /is a symbolic link: name the file itself/,
+  );
+});
+
+test("BIRD started anew reads the file by itself: no configure; an older BIRD in its place is refused, the file stays", async (t) => {
+  const { bird, driver, session, directory } = await setUp(t);
+  await driver.apply(session, [key(1, "preferred")]);
+  await bird.stop();
+  const both = [key(1, "preferred"), key(2, "accept")];
+  assert.match(reasonOf(await driver.apply(session, both)), /^pending: BIRD is not running: .*the keys are written/);
+  await eventually(
+    "a later tick of the file clock",
+    async () => Date.now() > (await stat(bird.include)).ctimeMs + 250 || undefined,
+  );
+  bird.configure();
+  await bird.start();
+  const { configures } = bird;
+  assert.deepEqual(await driver.apply(session, both), { kind: "installed" });
+  assert.equal(bird.configures, configures);
+
+  await bird.stop();
+  const text = await readFile(bird.include, "utf8");
+  const older = await new FakeBird({ directory, version: "3.0.2" }).start();
+  t.after(() => older.stop());
+  const outcome = await driver.apply(session, [key(1, "deprecated"), key(2, "preferred")]);
+  assert.match(reasonOf(outcome), /^refused: BIRD 3\.0\.2 has no TCP-AO/);
+  assert.equal(await readFile(bird.include, "utf8"), text);
+});
+
+test("mode observe: a kernel or a BIRD without TCP-AO is a warning to examine, in the other modes an error", async (t) => {
+  const none = { kernelAlgorithms: async () => new Set<never>() };
+  const cases = [
+    [await setUp(t, {}, none), /this kernel has no TCP-AO: Linux 6\.7/],
+    [
+      await setUp(t, {}, { kernelAlgorithms: async () => new Set(["hmac-sha-1-96"] as const) }),
+      /no TCP-AO with aes-128/,
+    ],
+    [await setUp(t, { version: "2.16.2" }), /BIRD 2\.16\.2 has no TCP-AO/],
+  ] as const;
+  for (const [{ driver, settings }, why] of cases) {
+    const found = async (mode: "observe" | "opportunistic" | "required") =>
+      (await driver.examine(sessionOf("bird", settings, { mode }))).filter(({ text }) => why.test(text));
+    assert.deepEqual(
+      (await found("observe")).map(({ severity }) => severity),
+      ["warning"],
+    );
+    assert.match((await found("observe"))[0]?.text ?? "", /\(mode observe works without\)$/);
+    for (const mode of ["opportunistic", "required"] as const) {
+      assert.deepEqual(
+        (await found(mode)).map(({ severity }) => severity),
+        ["error"],
+      );
+    }
+    const all = await driver.examine(sessionOf("bird", settings, { mode: "observe" }));
+    assert.match(all.map(({ text }) => text).join("\n"), /is ready for mode observe$/m);
+    assert.ok(!all.some(({ severity }) => severity === "error"));
+  }
+});
+
+test("revoke where somebody emptied the file: not done while BIRD still uses a key", async (t) => {
+  const { bird, driver, session } = await setUp(t);
+  await driver.apply(session, [key(1, "preferred")]);
+  await writeFile(bird.include, "");
+  assert.match(reasonOf(await driver.revoke(session, [])), /^failed: protocol r2 uses SendID 2, which is not in /);
+  assert.equal(bird.state, "established", "it may be somebody else's");
+  bird.configure();
+  assert.deepEqual(await driver.revoke(session, []), { kind: "revoked" });
+});
+
+test("a revocation does not wait for the interval, not even beside an apply that does", async (t) => {
+  const { bird, driver, settings, directory } = await setUp(t);
+  const interval = { ...settings, "configure-interval": "4s" };
+  const session = sessionOf("bird", interval);
+  await driver.apply(session, [key(1, "preferred"), key(2, "accept")]);
+  const startedAt = Date.now();
+  const other = sessionOf("bird", { ...interval, include: `${directory}/other.conf` }, { name: "other" });
+  const waiting = driver.apply(other, [key(1, "preferred"), key(2, "accept")]);
+  await eventually("the apply waits for the interval", async () => Date.now() > startedAt + 300 || undefined);
+  assert.deepEqual(await driver.revoke(session, [key(2, "preferred")]), { kind: "revoked" });
+  assert.ok(Date.now() - startedAt < 3_000, `${Date.now() - startedAt} ms`);
+  assert.ok(!bird.loaded.some(({ sendId }) => sendId === key(1, "accept").sendId));
+  await waiting;
+});
+
+test("a wall clock that is set back by a day does not hold a configure back for a day", async (t) => {
+  let offset = 0;
+  const waits: number[] = [];
+  const clock = {
+    now: () => Date.now() + offset,
+    after: (milliseconds: number, action: () => void) => {
+      if (milliseconds < 20_000) return systemClock.after(milliseconds, action);
+      waits.push(milliseconds);
+      return { cancel: () => undefined };
+    },
+  };
+  const { driver, settings } = await setUp(t, {}, { clock });
+  const session = sessionOf("bird", { ...settings, "configure-interval": "60s" });
+  await driver.apply(session, [key(1, "preferred")]);
+  offset = -86_400_000;
+  waits.length = 0;
+  assert.equal((await driver.apply(session, [key(1, "preferred"), key(2, "accept")])).kind, "pending");
+  const longest = Math.max(...waits.filter((wait) => wait !== 300_000));
+  assert.ok(longest <= 60_000, `${longest} ms`);
+});
+
+test("BIRD's complaint about a line of the include file does not carry a key along", async (t) => {
+  const { bird, driver, session } = await setUp(t);
+  const [hex = ""] = keyForms([key(1, "preferred")]);
+  bird.checkError = `${bird.include}:5:1 bad secret hex:${hex}`;
+  const outcome = reasonOf(await driver.apply(session, [key(1, "preferred")]));
+  assert.match(outcome, /bad secret hex:\[key\]/);
+  assert.ok(!outcome.includes(hex));
 });

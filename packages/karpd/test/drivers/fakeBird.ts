@@ -14,6 +14,8 @@ export interface FakeBirdOptions {
   readonly protocol?: string;
   readonly version?: string;
   readonly neighbor?: string;
+  /** Default: r2.conf in the directory. */
+  readonly include?: string;
   /** BIRD's names of algorithms that the kernel does not know. */
   readonly unknownAlgorithms?: readonly string[];
 }
@@ -41,6 +43,8 @@ export class FakeBird {
   isRestricted = false;
   /** Hangs up instead of answering this command, once. */
   dropOn: string | undefined;
+  /** Does what this command says, answers half of a line and hangs up, once. */
+  loseAnswerTo: string | undefined;
   /** Answers this command with these lines. */
   answers = new Map<string, readonly string[]>();
   readonly #options: FakeBirdOptions;
@@ -52,7 +56,7 @@ export class FakeBird {
     this.protocol = options.protocol ?? "r2";
     this.control = `${options.directory}/bird.ctl`;
     this.config = `${options.directory}/bird.conf`;
-    this.include = `${options.directory}/r2.conf`;
+    this.include = options.include ?? `${options.directory}/r2.conf`;
     writeFileSync(
       this.config,
       `protocol bgp '${this.protocol}' {\n  neighbor 10.0.0.2 as 65002;\n  include "${this.include}";\n}\n`,
@@ -152,6 +156,11 @@ export class FakeBird {
     }
     // In two pieces, as a stream may bring them
     const text = `${(this.answers.get(command) ?? this.#reply(command)).join("\n")}\n`;
+    if (this.loseAnswerTo === command) {
+      this.loseAnswerTo = undefined;
+      socket.end(text.slice(0, 7));
+      return;
+    }
     socket.write(text.slice(0, 7));
     socket.write(text.slice(7));
   }

@@ -18,6 +18,7 @@ export class MalformedReply extends Error {
 }
 
 const MAXIMUM_REPLY_CHARACTERS = 16 * 1024 * 1024;
+const MAXIMUM_LINE_CHARACTERS = 64 * 1024;
 const CODED_LINE = /^(\d{4})([- ])(.*)$/s;
 
 /**
@@ -35,6 +36,7 @@ export class ReplyReader {
     if (this.#characters > MAXIMUM_REPLY_CHARACTERS) throw new MalformedReply("BIRD's answer is longer than 16 MiB");
     const lines = (this.#rest + text).split("\n");
     this.#rest = lines.pop() ?? "";
+    if (this.#rest.length > MAXIMUM_LINE_CHARACTERS) throw new MalformedReply("a line of BIRD's answer does not end");
     return lines.flatMap((line) => this.#line(line) ?? []);
   }
 
@@ -66,7 +68,7 @@ export class ReplyReader {
   }
 }
 
-/** The text of the line that ends a reply. */
+/** The text of the line that ends a reply. An error message may quote what it is about: keys stand in hex. */
 export function lastText(reply: Reply): string {
-  return printable(reply.lines.at(-1)?.text ?? "");
+  return printable((reply.lines.at(-1)?.text ?? "").replaceAll(/[0-9a-f]{16,}/gi, "[key]"));
 }
