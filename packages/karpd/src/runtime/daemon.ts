@@ -7,7 +7,6 @@ import type { DaemonSettings, LoadResult } from "../config/settings.ts";
 import type { ControlBackend, DaemonStatus, ReloadReply } from "../control/backend.ts";
 import { startControlServer } from "../control/server.ts";
 import type { Configuration } from "../core/configuration.ts";
-import { findFault } from "../core/configurationFault.ts";
 import { DaemonCore } from "../core/daemonCore.ts";
 import type { DaemonEvent, EventName } from "../core/events.ts";
 import type { Rules } from "../core/gatekeeper/rules.ts";
@@ -282,9 +281,6 @@ export class Daemon implements ControlBackend {
     }
     const fixed = immovable(this.#settings, loaded.daemon);
     if (fixed !== undefined) return { ok: false, why: `${fixed} takes effect with a restart (keys stay in place)` };
-    // Asked here too: what the core would refuse must not have moved the sockets before
-    const fault = findFault(loaded.configuration);
-    if (fault !== undefined) return { ok: false, why: fault };
     const changes = [
       ...diffConfiguration(this.#configuration, loaded.configuration),
       ...diffSettings(this.#settings, loaded.daemon),

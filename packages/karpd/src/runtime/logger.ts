@@ -8,9 +8,12 @@ const LEVEL = { info: "info", warning: "warn", alarm: "error" } as const;
 
 /** Structured logs, one JSON object a line, to standard error; written at once, so that a crash loses nothing. */
 export function createLogger(level: string): Logger {
+  const destination = pino.destination({ fd: 2, sync: true });
+  // A log that cannot be written (a full disk, a reader that is gone) ends no daemon
+  destination.on("error", () => undefined);
   return pino(
     { name: "karp", level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime },
-    pino.destination({ fd: 2, sync: true }),
+    destination,
   );
 }
 

@@ -2,7 +2,7 @@ import { systemClock } from "@karp/ikev2/node";
 import { formatProblems } from "../config/formatProblems.ts";
 import { ConfigurationRefused, type Daemon, startDaemon } from "./daemon.ts";
 import type { DriverKinds } from "./driverSet.ts";
-import { createLogger } from "./logger.ts";
+import { createLogger, type Logger } from "./logger.ts";
 
 export interface RunOptions {
   readonly configurationFile: string;
@@ -17,20 +17,49 @@ export interface RunOptions {
  */
 export async function runDaemon(options: RunOptions): Promise<void> {
   const logger = createLogger(options.logLevel);
+  const abandoned = process.connected
+    ? new Promise<void>((resolve) => process.once("disconnect", () => resolve()))
+    : undefined;
+  // Nothing that karp writes is for everybody; what a group shall read is given to it by its writer
+  process.umask(0o077);
+  // Keys are in this process: no debugger on a signal
+  process.on("SIGUSR1", () => logger.warn("SIGUSR1 opens no debugger here"));
+  const { promise: started, resolve: hasStarted } = Promise.withResolvers<Daemon>();
+  // A reload that comes while karp starts waits for it, instead of ending it
+  process.on("SIGHUP", () => {
+    void started
+      .then((running) => running.reload())
+      .then(
+        ({ ok, text }) => logger[ok ? "info" : "error"](text),
+        (error: unknown) => logger.error({ err: error }, "the reload failed"),
+      );
+  });
   const daemon = await start({ ...options, logger, clock: systemClock });
   if (daemon === undefined) {
     process.exitCode = 1;
     return;
   }
+  hasStarted(daemon);
+  endWith(daemon, logger, abandoned);
+}
+
+/** SIGTERM, SIGINT, or the end of whoever started it; a second one is one too many, and changes nothing. */
+function endWith(daemon: Daemon, logger: Logger, abandoned: Promise<void> | undefined): void {
+  let isStopping = false;
   const stop = (): void => {
-    void daemon.stop().then(() => process.exit(0));
+    if (isStopping) return;
+    isStopping = true;
+    void daemon.stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        logger.error({ err: error }, "karp did not stop cleanly; keys stay in place");
+        process.exit(1);
+      },
+    );
   };
-  process.once("SIGTERM", stop);
-  process.once("SIGINT", stop);
-  if (process.connected) process.once("disconnect", stop);
-  process.on("SIGHUP", () => {
-    void daemon.reload().then((reply) => logger[reply.ok ? "info" : "error"](reply.text));
-  });
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+  void abandoned?.then(stop);
 }
 
 async function start(options: Parameters<typeof startDaemon>[0]): Promise<Daemon | undefined> {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { KeyView, PeerView, SessionView } from "../../src/core/views.ts";
-import { Site, until, type Words } from "./site.ts";
+import { freePorts, Site, until, type Words } from "./site.ts";
 
 const FINGERPRINT = "[0-9a-f]{16}";
 const MOMENT = "\\d{4}-\\d{2}-\\d{2} \\d{2}:\\d{2}:\\d{2}Z \\((\\d+ \\w+ ago|in \\d+ \\w+)\\)";
@@ -211,6 +211,30 @@ describe("reload", { concurrency: 4 }, () => {
       /nothing was changed: cannot receive IKE on UDP 192\.0\.2\.1:5500: this address is not on any interface/,
     );
     assert.equal(r1.rollover.atHardDeadline, "the key is kept, with an alarm");
+  });
+
+  test("many reloads at once, and one while karp stops: each is whole, and no socket is left", async (t) => {
+    const { r1 } = await (await Site.create(t)).keyed();
+    const [extra = 0] = await freePorts(r1.self.address, 1);
+    const own = `${r1.self.address}:${r1.self.ike}`;
+    r1.configure({ top: { listen: [own, `${r1.self.address}:${extra}`] } });
+    const reload = () => r1.client.post("/v1/reload", {}) as Promise<{ text: string; changes: string[] }>;
+    const replies = await Promise.all([reload(), reload(), reload(), reload()]);
+    assert.deepEqual(
+      replies.map(({ text }) => text),
+      ["1 change(s) took effect", "nothing has changed", "nothing has changed", "nothing has changed"],
+    );
+    assert.deepEqual(replies[0]?.changes, [
+      `listen: ${own} becomes ${[own, `${r1.self.address}:${extra}`].toSorted().join(", ")}`,
+    ]);
+    r1.configure({ top: { listen: [own] } });
+    const { daemon } = r1;
+    const [late] = await Promise.all([daemon.reload(), r1.stop()]);
+    assert.equal(late.ok, false);
+    assert.match(late.text, /karp is being stopped$/);
+    assert.equal((await daemon.reload()).ok, false);
+    await r1.start();
+    assert.deepEqual(r1.daemon.status().listening, [own]);
   });
 
   test("another store takes a restart: said, and nothing is changed", async (t) => {

@@ -4,7 +4,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, writeFileSync
 import { createServer } from "node:net";
 import { describe, test } from "node:test";
 import type { KeyView } from "../../src/core/views.ts";
-import { Karp, type Router, Site, until } from "./site.ts";
+import { Karp, karp, type Router, Site, until } from "./site.ts";
 
 const NOBODY = 65_534;
 const notRoot = process.getuid?.() === 0 ? false : "only root can become somebody else";
@@ -64,6 +64,39 @@ describe("karp run as a process", { concurrency: 3 }, () => {
       () => daemon.stderr,
     );
     assert.equal(daemon.child.exitCode, null);
+  });
+
+  test("signals: SIGUSR1 opens no debugger, SIGHUP while it starts ends nothing, SIGTERM twice is once", async (t) => {
+    const { r1 } = await Site.create(t);
+    const early = new Karp(t, [karp, "run", "--config", r1.configurationFile]);
+    // Its first sign of life is the key of the store: the signals come in the middle of the start
+    await until(
+      () => existsSync(`${r1.home}/store`),
+      () => early.stderr,
+    );
+    early.child.kill("SIGHUP");
+    early.child.kill("SIGUSR1");
+    await until(
+      () => /nothing has changed/.test(early.stderr) && /SIGUSR1 opens no debugger here/.test(early.stderr),
+      () => early.stderr,
+    );
+    assert.doesNotMatch(early.stderr, /Debugger listening/);
+    early.child.kill("SIGTERM");
+    early.child.kill("SIGTERM");
+    early.child.kill("SIGINT");
+    const { code, signal, stderr } = await early.ended;
+    assert.deepEqual([code, signal], [0, null]);
+    assert.equal(stderr.split('"event":"stopping"').length, 2);
+  });
+
+  test("a log that nobody reads ends no daemon", async (t) => {
+    const { r1 } = await Site.create(t);
+    const daemon = await Karp.daemon(t, r1);
+    daemon.child.stderr?.destroy();
+    const client = r1.client;
+    for (let count = 0; count < 20; count++) await client.post("/v1/thaw", {}).catch(() => undefined);
+    await client.post("/v1/reload", {});
+    assert.equal(((await client.get("/v1/status")) as { router: string }).router, r1.identity);
   });
 
   test("store locked: a second daemon is refused with the first one's process id, and the first goes on", async (t) => {

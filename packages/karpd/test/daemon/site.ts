@@ -303,7 +303,7 @@ function withoutUndefined(words: Words): Words {
 export async function until<T>(
   ask: () => T | undefined | false | Promise<T | undefined | false>,
   complaint: () => string,
-  limitMilliseconds = 20_000,
+  limitMilliseconds = 45_000,
 ): Promise<T> {
   const end = performance.now() + limitMilliseconds;
   for (;;) {
