@@ -588,7 +588,8 @@ test("a revocation does not wait for the interval, not even beside an apply that
   const session = sessionOf("bird", interval);
   await driver.apply(session, [key(1, "preferred"), key(2, "accept")]);
   const startedAt = Date.now();
-  const other = sessionOf("bird", { ...interval, include: `${directory}/other.conf` }, { name: "other" });
+  const words = { ...interval, include: `${directory}/other.conf`, "protocol-name": "r2" };
+  const other = sessionOf("bird", words, { name: "other" });
   const waiting = driver.apply(other, [key(1, "preferred"), key(2, "accept")]);
   await eventually("the apply waits for the interval", async () => Date.now() > startedAt + 300 || undefined);
   assert.deepEqual(await driver.revoke(session, [key(2, "preferred")]), { kind: "revoked" });
