@@ -51,17 +51,23 @@ export async function verifyCapture(lab: Lab, capture: string, mkts: readonly Ve
   return JSON.parse(readFileSync(`${capture}.verified.json`, "utf8")) as Verification;
 }
 
+/** Two ends that connect at once make two connections, and one is closed after the OPENs (RFC 4271 section 6.8): so few segments. */
+const COLLISION_SEGMENTS = 12;
+
 /**
  * The connection that carried the session, with the assertions that hold for every capture of a keyed session:
- * one connection was established, all its segments are signed and verify, and no signed segment anywhere fails.
+ * one connection carried it, all segments of established ones are signed and verify, and no signed segment anywhere fails.
  */
 export function assertSessionVerified(lab: Lab, { connections, totals, details }: Verification): VerifiedConnection {
-  const established = connections.filter((connection) => connection.established);
-  lab.equal("capture: connections that were established", established.length, 1);
-  const [session] = established;
+  const bySize = connections
+    .filter(({ established }) => established)
+    .sort((one, other) => segmentsOf(other) - segmentsOf(one));
+  const [session, ...collided] = bySize;
   if (session === undefined) throw new Error("no connection was established in the capture");
-  const bad = (d: VerifiedDirection): number => d.failed + d.unsigned;
-  const isClean = bad(session.fromClient) + bad(session.fromServer) === 0;
+  const others = collided.filter((connection) => segmentsOf(connection) > COLLISION_SEGMENTS);
+  lab.equal("capture: connections that carried the session", 1 + others.length, 1);
+  const directions = bySize.flatMap(({ fromClient, fromServer }) => [fromClient, fromServer]);
+  const isClean = directions.every(({ failed, unsigned }) => failed + unsigned === 0);
   const shown = isClean ? [] : details.slice(0, 10);
   const trouble = shown.map(({ frame, segment, problem }) => `frame ${frame} ${segment}: ${problem}`);
   const counted = session.fromClient.verified + session.fromServer.verified;
@@ -72,6 +78,10 @@ export function assertSessionVerified(lab: Lab, { connections, totals, details }
   );
   lab.equal("capture: signed segments that fail, malformed ones", [totals.failed, totals.malformed], [0, 0]);
   return session;
+}
+
+function segmentsOf({ fromClient, fromServer }: VerifiedConnection): number {
+  return fromClient.segments + fromServer.segments;
 }
 
 /** What `address` sent in a connection. */
