@@ -177,14 +177,32 @@ test("a revocation that was cut off by a crash, at any effect, is finished after
 });
 
 test("an answer that was on its way does not undo a revocation", () => {
+  for (const name of ["a", "b"] as const) {
+    const pair = quiet();
+    const router = pair[name];
+    pair.world.latencyMilliseconds = 2000;
+    router.ask({ kind: "RKMP_rekeySA", session: "r" });
+    assert.ok(pair.world.runUntil(() => router.rollover().step === "negotiating", 5));
+    router.ask({ kind: "revoke", session: "r", reason: "stolen" });
+    assert.equal(router.rollover().step, "negotiating");
+    const isLive = (): boolean =>
+      router.keys().some(({ createdBy, state }) => createdBy === "ike" && state !== "removed");
+    assert.equal(pair.world.runUntil(isLive, 120), false, name);
+    assert.equal(router.rollover().step, "idle");
+  }
+});
+
+test("only that a key is gone is said before everything is on disk, never a freeze", () => {
   const { a, world } = quiet();
-  world.latencyMilliseconds = 2000;
-  a.ask({ kind: "RKMP_rekeySA", session: "r" });
-  assert.ok(world.runUntil(() => a.rollover().step === "negotiating", 5));
-  a.ask({ kind: "revoke", session: "r", reason: "stolen" });
+  a.disk.failure = "no space left on device";
+  a.ask({ kind: "freeze", session: "r", seconds: 600 });
+  const before = a.told.length;
+  // The daemon loses its keys, and they cannot be put back.
+  a.daemon.loseKeys();
+  a.daemon.script = Array.from({ length: 50 }, () => ({ kind: "pending", reason: "it is down" }) as const);
   world.run(120);
-  const live = a.keys().filter(({ createdBy, state }) => createdBy === "ike" && state !== "removed");
-  assert.deepEqual(live, []);
+  assert.deepEqual([...new Set(a.told.slice(before).map(({ state }) => state))], [3]);
+  assert.deepEqual(a.frozen, []);
 });
 
 test("a request for a key outlives a crash", () => {

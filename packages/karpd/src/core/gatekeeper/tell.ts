@@ -14,7 +14,6 @@ export function tell(turn: Turn, association: Association): void {
   settleUntellable(association);
   const { peer, telling } = association;
   if (peer === undefined || telling.sent !== undefined) return;
-  if (!isStored(association) && !association.isUrgent) return;
   const due = dueItems(turn, association);
   const told = isStored(association) ? due : due.filter(isUrgent);
   if (told.length === 0 || telling.waitsForIkeSa) return;
