@@ -3,6 +3,7 @@ import { StoreError } from "../ports/keyStore.ts";
 import { openColumnNames, type SqlValue, type StoredRow } from "./columns.ts";
 import { faultOf, storeErrorOf } from "./faults.ts";
 import { describeHolder, recordHolder } from "./holder.ts";
+import { OpenFiles } from "./openFiles.ts";
 import type { StoreContents, StoreFault, StoreMeta, WriteGroup, WriteOperation } from "./protocol.ts";
 import { applicationId, latestVersion, type Migration, migrate, pragma, transaction } from "./schema.ts";
 
@@ -62,10 +63,13 @@ export class StoreTables {
   readonly #delete: StatementSync;
   readonly #setFact: StatementSync;
   readonly #deleteFact: StatementSync;
+  readonly #files: OpenFiles;
 
   constructor(database: DatabaseSync, path: string) {
     this.#database = database;
     this.#path = path;
+    this.#files = new OpenFiles(path);
+    this.#files.assertInPlace();
     const places = columnNames.map(() => "?").join(", ");
     this.#put = database.prepare(`INSERT OR REPLACE INTO key_table (${columnNames.join(", ")}) VALUES (${places})`);
     this.#delete = database.prepare("DELETE FROM key_table WHERE admin_key_name = ?");
@@ -91,6 +95,7 @@ export class StoreTables {
 
   #attempt(groups: readonly WriteGroup[]): StoreFault | undefined {
     try {
+      this.#files.assertInPlace();
       transaction(this.#database, () => {
         for (const group of groups) for (const operation of group) this.#run(operation);
       });

@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { Secret } from "@karp/ikev2";
 import { StoreError } from "../ports/keyStore.ts";
 import { storeErrorOf } from "./faults.ts";
-import { createExclusively, fileExists, hasCode, prepareDirectory, refuseOpenFile, syncDirectory } from "./files.ts";
+import { createWholeFile, fileExists, hasCode, prepareDirectory, refuseOpenFile, removeUnfinished } from "./files.ts";
 
 const keyLength = 32;
 
@@ -19,12 +19,17 @@ export interface KeyEncryptionKeyOptions {
 /** Reads the 32-octet key that seals the store, or makes it on first start (mode 0600). Rejects with a StoreError. */
 export async function loadKeyEncryptionKey(options: KeyEncryptionKeyOptions): Promise<Secret> {
   try {
-    if (options.create && !(await fileExists(options.path))) await createKey(options);
-    if (options.create) await refuseOpenFile(options.path);
+    if (options.create) await prepareKey(options);
     return await readKey(options.path);
   } catch (error) {
     throw readableError(error, options.path);
   }
+}
+
+async function prepareKey(options: KeyEncryptionKeyOptions): Promise<void> {
+  if (await fileExists(options.path)) await removeUnfinished(options.path);
+  else await createKey(options);
+  await refuseOpenFile(options.path);
 }
 
 async function createKey(options: KeyEncryptionKeyOptions): Promise<void> {
@@ -36,17 +41,12 @@ async function createKey(options: KeyEncryptionKeyOptions): Promise<void> {
     );
   }
   await prepareDirectory(dirname(options.path));
-  const handle = await createExclusively(options.path);
-  if (handle === undefined) return;
   const key = randomBytes(keyLength);
   try {
-    await handle.writeFile(key);
-    await handle.sync();
+    await createWholeFile(options.path, key);
   } finally {
     key.fill(0);
-    await handle.close();
   }
-  await syncDirectory(dirname(options.path));
 }
 
 async function readKey(path: string): Promise<Secret> {

@@ -84,7 +84,7 @@ class SealedKeyStore implements KeyStore {
       if (row === undefined) damaged.push(String(stored["admin_key_name"]));
       else rows.push(row);
     }
-    if (damaged.length > 0) throw damagedRows(this.#path, damaged);
+    if (damaged.length > 0) throw damagedRows(this.#path, damaged, rows.length);
     return rows;
   }
 
@@ -122,11 +122,13 @@ function wrongKey(path: string): StoreError {
   );
 }
 
-function damagedRows(path: string, names: readonly string[]): StoreError {
-  const some = names.slice(0, 5).join(", ") + (names.length > 5 ? `, … (${names.length} in all)` : "");
+function damagedRows(path: string, names: readonly string[], whole: number): StoreError {
+  const shown = names.slice(0, 5).map((name) => name.replaceAll(/[^\x20-\x7e]/g, "?"));
+  const some = shown.join(", ") + (names.length > shown.length ? `, … (${names.length} in all)` : "");
   return new StoreError(
     "damaged",
-    `the key store ${path} has damaged rows: ${some}: restore it from a copy, or move it away and start with an empty one`,
+    `the key store ${path} has damaged rows: ${some}: restore it from a copy, move it away and start with an empty one, ` +
+      `or delete these rows from its table key_table: the other ${whole} are whole`,
   );
 }
 

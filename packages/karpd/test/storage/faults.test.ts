@@ -3,13 +3,16 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
@@ -49,10 +52,96 @@ test("damaged row: a changed column breaks its seal, the row is named, the store
     alter(path, `UPDATE key_table SET ${change} WHERE admin_key_name = 'r2/1'`);
     const before = digest(path);
     const store = await openStore(path, key);
-    await assert.rejects(store.read(), isFault("damaged", /damaged rows: r2\/1: restore it from a copy/), change);
+    const message = /damaged rows: r2\/1: restore it from a copy.*delete these rows .*: the other 2 are whole/;
+    await assert.rejects(store.read(), isFault("damaged", message), change);
     await store.close();
     assert.equal(digest(path), before, change);
+    alter(path, "DELETE FROM key_table WHERE admin_key_name = 'r2/1'");
+    await stillReadable(path, key, ["r2/0", "r2/2"]);
   }
+});
+
+test("damaged row: a name that is no name does not get onto the terminal", async (t) => {
+  const { path, key } = await filledStore(t);
+  alter(path, "UPDATE key_table SET admin_key_name = char(27) || '[2J' || char(10) WHERE admin_key_name = 'r2/1'");
+  const store = await openStore(path, key);
+  await assert.rejects(store.read(), isFault("damaged", /damaged rows: \?\[2J\?: /));
+  await store.close();
+});
+
+test("an older copy in place of the store: its rows are read, and no row of another moment opens among them", async (t) => {
+  const { path, key } = await filledStore(t);
+  const older = readFileSync(path);
+  const store = await openStore(path, key);
+  await store.write([
+    { kind: "put", row: makeRow({ adminKeyName: "r2/0", generation: 9, state: "retiring" }) },
+    { kind: "put", row: makeRow({ adminKeyName: "r2/new" }) },
+    { kind: "delete", adminKeyName: "r2/2" },
+  ]);
+  await store.close();
+  const newer = `${path}.newer`;
+  writeFileSync(newer, readFileSync(path), { mode: 0o600 });
+  writeFileSync(path, older);
+  await stillReadable(path, key);
+  // the new state with the old key: the seal covers the generation
+  const state = "(SELECT sealed_key FROM newer.key_table WHERE admin_key_name = 'r2/0')";
+  alter(path, `ATTACH '${newer}' AS newer; UPDATE key_table SET sealed_key = ${state} WHERE admin_key_name = 'r2/0'`);
+  const mixed = await openStore(path, key);
+  await assert.rejects(mixed.read(), isFault("damaged", /r2\/0/));
+  await mixed.close();
+});
+
+test("the file or its write-ahead log replaced or removed while the store is open: no write is confirmed any more", async (t) => {
+  const changes: readonly ((path: string) => void)[] = [
+    (path) => {
+      writeFileSync(`${path}.older`, readFileSync(path));
+      renameSync(`${path}.older`, path);
+    },
+    (path) => rmSync(path),
+    (path) => renameSync(path, `${path}.aside`),
+    (path) => rmSync(`${path}-wal`),
+    (path) => {
+      rmSync(`${path}-wal`);
+      writeFileSync(`${path}-wal`, "");
+    },
+  ];
+  for (const change of changes) {
+    const { path, key } = await filledStore(t);
+    const store = await openStore(path, key);
+    await store.write([{ kind: "setFact", name: "a", value: "1" }]);
+    change(path);
+    const writes = ["b", "c"].map((name) => store.write([{ kind: "setFact", name, value: "2" }]));
+    for (const write of writes) {
+      await assert.rejects(write, isFault("io", /was moved, removed or replaced while karp runs; .*restart karp/));
+    }
+    assert.equal((await store.read()).facts.has("b"), false);
+    await store.close();
+  }
+});
+
+test("somebody else's file or directory is refused although it could be read", {
+  skip: !isRoot && "needs root to give a file away",
+}, async (t) => {
+  const { path, key, directory } = await filledStore(t);
+  for (const victim of [path, directory]) {
+    chownSync(victim, 65534, 65534);
+    const message = new RegExp(`${victim} belongs to user 65534, and karp runs as user 0: .*chown 0 ${victim}`);
+    await refusedUntouched(path, key, "permission", message);
+    chownSync(victim, 0, 0);
+  }
+  await stillReadable(path, key);
+  const kek = join(directory, "kek");
+  writeFileSync(kek, Buffer.alloc(32), { mode: 0o600 });
+  chownSync(kek, 65534, 65534);
+  const options = { path: kek, storePath: path, create: true };
+  await assert.rejects(loadKeyEncryptionKey(options), isFault("permission", /kek belongs to user 65534/));
+});
+
+test("a directory that is a symbolic link to a private one is fine", async (t) => {
+  const { directory, key } = await filledStore(t);
+  const link = join(temporaryDirectory(t), "link");
+  symlinkSync(directory, link);
+  await stillReadable(join(link, "keys.db"), key);
 });
 
 test("damaged row: a key moved to another row does not open", async (t) => {
@@ -249,6 +338,30 @@ test("key-encryption key: made on first start with mode 0600, read again after",
   assert.equal(statSync(join(directory, "secret")).mode & 0o777, 0o700);
 });
 
+test("key-encryption key: killed at any moment of the first start, the next start has one and nothing else lies about", async (t) => {
+  const lengths = new Set<number>();
+  let isKilled = true;
+  for (let step = 0; isKilled; step++) {
+    const directory = temporaryDirectory(t);
+    const options = { path: join(directory, "kek"), storePath: join(directory, "keys.db"), create: true };
+    isKilled = loadedUntil(step, options) === "SIGKILL";
+    const left = existsSync(options.path) ? readFileSync(options.path) : Buffer.alloc(0);
+    lengths.add(left.length);
+    const key = await loadKeyEncryptionKey(options);
+    if (left.length > 0) assert.equal(hex(key), left.toString("hex"), `step ${step}`);
+    assert.equal(hex(await loadKeyEncryptionKey(options)), hex(key), `step ${step}`);
+    assert.deepEqual(readdirSync(directory), ["kek"], `step ${step}`);
+  }
+  assert.deepEqual([...lengths].sort(), [0, 32], "all of it or nothing");
+});
+
+test("key-encryption key: of several first starts at once one makes it, and all have the same", async (t) => {
+  const directory = temporaryDirectory(t);
+  const options = { path: join(directory, "kek"), storePath: join(directory, "keys.db"), create: true };
+  const keys = await Promise.all(Array.from({ length: 8 }, () => loadKeyEncryptionKey(options)));
+  assert.equal(new Set(keys.map(hex)).size, 1);
+});
+
 test("key-encryption key missing beside an existing store: no new one is made", async (t) => {
   const { path, directory } = await filledStore(t);
   const options = { path: join(directory, "kek"), storePath: path, create: true };
@@ -362,6 +475,30 @@ async function holdInOtherProcess(t: TestContext, path: string): Promise<ChildPr
     break;
   }
   return child;
+}
+
+/** The signal that ended a process which loads a key and dies before its effect number `step`; null: it came to its end. */
+function loadedUntil(step: number, options: object): string | null {
+  const program = `
+    import fs from "node:fs/promises";
+    import { syncBuiltinESMExports } from "node:module";
+    let left = ${step};
+    const dyingAt = (target, name) => {
+      const original = target[name];
+      target[name] = function (...values) {
+        if (left-- === 0) process.kill(process.pid, "SIGKILL");
+        return original.apply(this, values);
+      };
+    };
+    const handle = await fs.open("/dev/null");
+    for (const name of ["writeFile", "sync", "close"]) dyingAt(Object.getPrototypeOf(handle), name);
+    for (const name of ["open", "link", "unlink"]) dyingAt(fs, name);
+    syncBuiltinESMExports();
+    const { loadKeyEncryptionKey } = await import(${JSON.stringify(sourceOf("keyEncryptionKey.ts"))});
+    await loadKeyEncryptionKey(${JSON.stringify(options)});`;
+  const { signal, status, stderr } = spawnSync(process.execPath, ["--input-type=module", "--eval", program]);
+  assert.ok(signal === "SIGKILL" || status === 0, stderr.toString());
+  return signal;
 }
 
 async function killed(child: ChildProcess): Promise<void> {
