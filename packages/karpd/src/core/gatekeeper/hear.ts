@@ -21,7 +21,7 @@ export function hear(turn: Turn, association: Association, mkt: Mkt, state: numb
     return;
   }
   const isSame = mkt.row.peerState === state && mkt.row.peerReason === reason && mkt.heardAt !== undefined;
-  if (!isSame && isTooMuch(turn, mkt, state)) {
+  if ((!isSame || takesDeletionBack(mkt, state)) && isTooMuch(turn, mkt, state)) {
     mkt.unheard = { state, reason };
     return;
   }
@@ -59,7 +59,11 @@ function take(
   mkt.unheard = undefined;
   mkt.heardAt = turn.now.monotonic;
   mkt.isUnknownToPeer = state === KeyState.unknown;
-  if (state === KeyState.ready || state === KeyState.inUse) acceptAgain(mkt);
+  if (state === KeyState.ready || state === KeyState.inUse) liftBar(mkt);
+  if (takesDeletionBack(mkt, state)) {
+    mkt.row = withoutPeerDeletion(mkt.row);
+    mkt.isDirty = true;
+  }
   if (state === KeyState.inUse) revive(turn, association, mkt);
   if (isRepeated) {
     if (mkt.toldAt === undefined || later(mkt.toldAt, REPEAT_SECONDS) <= turn.now.monotonic) mkt.tellsAgain = true;
@@ -80,14 +84,16 @@ function tellPeople(turn: Turn, association: Association, mkt: Mkt, state: numbe
   turn.event(association, "peerKeyState", isTakenBack ? "warning" : "info", text, { mkt, data });
 }
 
-/** It confirms the key anew: what spoke against preferring it is over, its own D too. */
-function acceptAgain(mkt: Mkt): void {
-  if (mkt.situation.name === "installed" && mkt.situation.barred !== undefined) {
-    mkt.situation = { ...mkt.situation, barred: undefined };
-  }
-  if (mkt.row.peerDeletedAt === undefined || mkt.situation.name === "retiring") return;
-  mkt.row = withoutPeerDeletion(mkt.row);
-  mkt.isDirty = true;
+/** It confirms the key anew: that nothing came up with it speaks no longer against preferring it. */
+function liftBar(mkt: Mkt): void {
+  if (mkt.situation.name !== "installed" || mkt.situation.barred === undefined) return;
+  mkt.situation = { ...mkt.situation, barred: undefined };
+}
+
+/** A peer that accepts the key again has taken its D back. */
+function takesDeletionBack({ row, situation }: Mkt, state: number): boolean {
+  if (row.peerDeletedAt === undefined || situation.name === "retiring") return false;
+  return state === KeyState.ready || state === KeyState.inUse;
 }
 
 function withoutPeerDeletion(row: KeyTableRow): KeyTableRow {

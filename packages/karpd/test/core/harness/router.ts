@@ -78,6 +78,7 @@ export class Router {
   crashAt: number | undefined;
   effectCount = 0;
   #lastCommand = 0;
+  #ike: Machine<IkeInput, IkeEffect> | undefined;
   readonly #inFlight = new Set<() => unknown>();
 
   constructor(parts: RouterParts) {
@@ -107,8 +108,17 @@ export class Router {
     this.input({ kind: "timeout" });
   }
 
+  /** What a hostile peer does: its engine says what its gatekeeper never would. */
+  misuse(input: IkeInput): void {
+    const { world } = this.parts;
+    for (const effect of this.#ike?.handle(input, world.now()) ?? []) {
+      if (effect.kind === "send") world.transmit(this, effect.local, effect.remote, effect.data);
+    }
+  }
+
   /** Notes what is told to the peer. */
   #listening(ike: Machine<IkeInput, IkeEffect>): Machine<IkeInput, IkeEffect> {
+    this.#ike = ike;
     return {
       nextDeadline: () => ike.nextDeadline(),
       handle: (input, now) => {
