@@ -36,6 +36,40 @@ test("Keytable_getSA: the key for the entitled, audited; a refusal with an event
   assert.equal(pair.a.events.at(-1)?.severity, "warning");
 });
 
+test("Keytable_getSA gives the key that is preferred, also when a newer one was taken back (RFC 7210 section 3)", () => {
+  const pair = makePair();
+  keyed(pair);
+  const [old] = pair.a.keysIn("current");
+  pair.excuses.push("b's driver lies");
+  pair.b.daemon.lies = true;
+  pair.b.daemon.canListKeys = false;
+  pair.a.ask({ kind: "RKMP_rekeySA", session: "r" });
+  pair.world.run(20);
+  pair.tcp.reset();
+  pair.world.run(90);
+  assert.equal(pair.a.daemon.preferred?.sendId, old?.sendId);
+  const reply = pair.a.command({ kind: "Keytable_getSA", session: "r", caller: root });
+  assert.equal(reply?.ok === true && reply.adminKeyName, old?.adminKeyName);
+});
+
+test("a revoked session takes no key that a person made before somebody asks for new ones", () => {
+  const pair = makePair();
+  keyed(pair);
+  pair.a.ask({ kind: "revoke", session: "r", reason: "stolen" });
+  const row = {
+    session: "r",
+    sendId: 250,
+    recvId: 251,
+    algorithm: "aes-128-cmac-96",
+    coversTcpOptions: true,
+    masterKey: new Secret(new Uint8Array(16).fill(7)),
+  } as const;
+  const refused = pair.a.command({ kind: "Keytable_insertSA", row, caller: root });
+  assert.equal(refused?.ok === false && refused.code, "busy");
+  pair.a.ask({ kind: "RKMP_generateSA", session: "r" });
+  assert.equal(pair.a.ask({ kind: "Keytable_insertSA", row, caller: root })?.ok, true);
+});
+
 test("invariant 6: no event, view or reply but Keytable_getSA's carries a key", () => {
   const pair = makePair();
   keyed(pair);

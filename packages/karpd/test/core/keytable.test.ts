@@ -6,6 +6,7 @@ import { keyFingerprint } from "../../src/core/keytable/fingerprint.ts";
 import { KeyIdSpace } from "../../src/core/keytable/keyIds.ts";
 import type { KeyTableRow } from "../../src/core/keytable/row.ts";
 import { selectForReceiving, selectForSending } from "../../src/core/keytable/select.ts";
+import { withSendLifetime } from "../../src/core/keytable/sendLifetime.ts";
 import { formatKeyName, formatKeyTableRow } from "../../src/core/keytable/text.ts";
 import { formatKeyTableTime, formatRfc3339, minuteOfDay } from "../../src/core/time.ts";
 
@@ -139,4 +140,20 @@ test("KeyIDs: never used ones first, then the least recently retired; none at 25
   );
   space.release(5, "somebody else");
   assert.equal(space.owner(5), "owner 5");
+});
+
+test("a row may be sent with from when its MKT is preferred until it retires, and not in between (RFC 7210 section 2)", () => {
+  const { sendLifetimeStart: _start, ...held } = row({});
+  const times = (of: KeyTableRow): readonly unknown[] => [of.sendLifetimeStart, of.sendLifetimeEnd];
+  const step = (before: KeyTableRow, state: KeyTableRow["state"], seconds: number): KeyTableRow =>
+    withSendLifetime(before, state, (now + seconds * 1000) as UnixMilliseconds);
+  const preferred = step(held, "preferred", 1);
+  assert.deepEqual(times(preferred), [now + 1000, undefined]);
+  const current = step(preferred, "current", 2);
+  assert.deepEqual(times(current), [now + 1000, undefined]);
+  const retiring = step(current, "retiring", 3);
+  assert.deepEqual(times(retiring), [now + 1000, now + 3000]);
+  assert.deepEqual(times(step(retiring, "removed", 4)), [now + 1000, now + 3000]);
+  assert.deepEqual(times(step(retiring, "current", 5)), [now + 5000, undefined], "brought back");
+  assert.deepEqual(times(step(preferred, "installed", 6)), [undefined, undefined], "withdrawn");
 });

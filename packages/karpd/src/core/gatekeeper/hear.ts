@@ -78,8 +78,7 @@ function tellPeople(turn: Turn, association: Association, mkt: Mkt, state: numbe
   const because = reason === "" ? "" : ` (${reason})`;
   const isOnItsWay = state === KeyState.withdrawn && !isConfirmedByPeer(mkt);
   const isTakenBack = (state === KeyState.withdrawn || state === KeyState.failed) && !isOnItsWay;
-  const said = isOnItsWay ? "the peer has not yet installed" : `the peer says ${nameOfState(state)} of`;
-  const text = `${said} key ${mkt.fingerprint}${because}`;
+  const text = `the peer says ${nameOfState(state)} of key ${mkt.fingerprint}${because}`;
   const data = { state: nameOfState(state) };
   turn.event(association, "peerKeyState", isTakenBack ? "warning" : "info", text, { mkt, data });
 }
