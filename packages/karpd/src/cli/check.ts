@@ -5,6 +5,7 @@ import type { Configuration } from "../core/configuration.ts";
 import { type DriverKinds, DriverSet, driverOptions } from "../runtime/driverSet.ts";
 import { createLogger } from "../runtime/logger.ts";
 import { type Finding, report } from "./findings.ts";
+import { examineListening } from "./listening.ts";
 
 export interface CheckOptions {
   readonly configurationFile: string;
@@ -18,7 +19,9 @@ export async function check(options: CheckOptions): Promise<{ readonly text: str
   const loaded = await loadConfiguration(options.configurationFile, driverOptions(options.driverKinds));
   if (!loaded.ok) {
     return {
-      text: options.json ? JSON.stringify(loaded.problems, undefined, 2) : formatProblems(loaded.problems),
+      text: options.json
+        ? JSON.stringify(loaded.problems.map(asFinding), undefined, 2)
+        : formatProblems(loaded.problems),
       ok: false,
     };
   }
@@ -29,14 +32,26 @@ export async function check(options: CheckOptions): Promise<{ readonly text: str
   const findings: Finding[] = [{ severity: "ok", about: "configuration", text: summary }];
   // For people they stand above, with their lines and carets
   if (options.json) findings.push(...warnings.map(asFinding));
-  if (!options.offline) findings.push(...(await examineSessions(configuration, options.driverKinds)));
+  if (!options.offline) {
+    findings.push(...(await examineListening(loaded.daemon)));
+    findings.push(...(await examineSessions(configuration, options.driverKinds)));
+  }
   const { text, ok } = report(findings, options.json);
   return { text: options.json || warnings.length === 0 ? text : `${formatProblems(warnings)}\n\n${text}`, ok };
 }
 
-/** A warning of the configuration as one line. */
-export function asFinding({ path, what, advice }: ConfigProblem): Finding {
-  return { severity: "warning", about: path, text: `${what}; ${advice}` };
+/** A problem of the configuration as one line, with its place for programs. */
+export function asFinding({ severity, path, what, advice, ...place }: ConfigProblem): Finding {
+  const { code, file, line, column } = place;
+  return {
+    severity,
+    about: path === "" ? "configuration" : path,
+    text: `${what}; ${advice}`,
+    code,
+    file,
+    line,
+    column,
+  };
 }
 
 function countOf(list: readonly unknown[], noun: string): string {

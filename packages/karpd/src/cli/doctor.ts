@@ -7,6 +7,7 @@ import type { PeerView, SessionView } from "../core/views.ts";
 import { type DriverKinds, driverOptions } from "../runtime/driverSet.ts";
 import { asFinding, examineSessions } from "./check.ts";
 import { type Finding, report } from "./findings.ts";
+import { examineListening } from "./listening.ts";
 
 export interface DoctorOptions {
   readonly configurationFile: string;
@@ -26,11 +27,13 @@ export async function doctor(options: DoctorOptions): Promise<{ readonly text: s
       about: "configuration",
       text: `${options.configurationFile} cannot be used; \`karp check\` shows each line`,
     });
+    if (options.json) findings.push(...loaded.problems.map(asFinding));
     const { text } = report(findings, options.json);
     return { text: options.json ? text : `${formatProblems(loaded.problems)}\n${text}`, ok: false };
   }
   findings.push({ severity: "ok", about: "configuration", text: options.configurationFile });
   findings.push(...loaded.warnings.map(asFinding));
+  findings.push(...(await examineListening(loaded.daemon, options.socket)));
   findings.push(...(await examineSessions(loaded.configuration, options.driverKinds)));
   findings.push(...(await daemon(options.socket, loaded.daemon)));
   return report(findings, options.json);

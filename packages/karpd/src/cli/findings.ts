@@ -3,6 +3,11 @@ import type { DriverFinding } from "../ports/routingDriver.ts";
 export interface Finding extends DriverFinding {
   /** What it is about: "configuration", "session r2", "kernel". */
   readonly about: string;
+  /** Of a problem in the configuration: its stable name and its place. */
+  readonly code?: string;
+  readonly file?: string;
+  readonly line?: number;
+  readonly column?: number;
 }
 
 const MARK = { ok: "ok     ", warning: "WARNING", error: "ERROR  " } as const;

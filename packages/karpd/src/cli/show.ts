@@ -22,7 +22,8 @@ export async function show(what: Showable, options: ShowOptions, nowMilliseconds
   if (wanted.length === 0) return NOTHING[what];
   if (what === "rollovers") {
     const sessions = (await client.get("/v1/sessions")) as readonly SessionView[];
-    return rollovers(wanted as never, sessions, nowMilliseconds);
+    const keys = (await client.get("/v1/keys")) as readonly KeyView[];
+    return rollovers(wanted as never, { sessions, keys }, nowMilliseconds);
   }
   return TEXT[what](wanted as never, nowMilliseconds);
 }
@@ -114,27 +115,29 @@ function events(lines: readonly EventLine[]): string {
 }
 
 /** For each session in this order: safe or not; the step; who is waited for; the deadlines; what to type. */
-function rollovers(views: readonly RolloverView[], all: readonly SessionView[], now: number): string {
+function rollovers(views: readonly RolloverView[], { sessions: all, keys: table }: Around, now: number): string {
   return views
-    .map((view) =>
-      rollover(
-        view,
-        all.find(({ session }) => session === view.session),
-        now,
-      ),
-    )
+    .map(({ session, ...view }) => {
+      const own = {
+        sessions: all.filter((one) => one.session === session),
+        keys: table.filter((one) => one.session === session),
+      };
+      return rollover({ session, ...view }, own, now);
+    })
     .join("\n\n");
 }
 
-function rollover(view: RolloverView, session: SessionView | undefined, now: number): string {
+interface Around {
+  readonly sessions: readonly SessionView[];
+  readonly keys: readonly KeyView[];
+}
+
+function rollover(view: RolloverView, { sessions: [session], keys: own }: Around, now: number): string {
   const lines = [`${view.session}: ${session?.safe === false ? "NOT SAFE" : "safe"}: ${session?.safety ?? "-"}`];
   lines.push(
     `  step      ${view.step}${view.since === undefined ? "" : ` since ${moment(view.since, now)}`}; ${view.completed} completed`,
   );
-  if (view.waitingFor !== undefined) {
-    const { whom, since, reason } = view.waitingFor;
-    lines.push(`  waits for ${whom} since ${moment(since, now)}${reason === "" ? "" : `: ${reason}`}`);
-  }
+  lines.push(...hindrances(view, own, now));
   if (view.nextAt !== undefined) lines.push(`  next      ${moment(view.nextAt, now)}`);
   if (view.softDeadline !== undefined) lines.push(`  soft      ${moment(view.softDeadline, now)}`);
   if (view.hardDeadline !== undefined) {
@@ -145,4 +148,20 @@ function rollover(view: RolloverView, session: SessionView | undefined, now: num
   if (view.nextCommand !== undefined) lines.push(`  try       ${view.nextCommand}`);
   for (const step of view.timeline) lines.push(`  ${instant(step.at)} ${step.text}`);
   return lines.join("\n");
+}
+
+/** Who is waited for, what the peer gave as reason, who froze rollovers. */
+function hindrances(view: RolloverView, own: readonly KeyView[], now: number): readonly string[] {
+  const lines: string[] = [];
+  if (view.waitingFor !== undefined) {
+    const { whom, since, reason } = view.waitingFor;
+    lines.push(`  waits for ${whom} since ${moment(since, now)}${reason === "" ? "" : `: ${reason}`}`);
+  }
+  const unsettled = own.findLast(({ state }) => ["held", "installed", "preferred"].includes(state));
+  if (unsettled?.peerReason !== undefined)
+    lines.push(`  peer says ${unsettled.peerState} of key ${unsettled.fingerprint}: ${unsettled.peerReason}`);
+  if (view.frozenUntil !== undefined) lines.push(`  frozen    here until ${moment(view.frozenUntil, now)}`);
+  if (view.peerFrozenUntil !== undefined)
+    lines.push(`  frozen    by the peer until ${moment(view.peerFrozenUntil, now)}`);
+  return lines;
 }

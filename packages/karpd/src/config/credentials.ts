@@ -33,7 +33,8 @@ export async function loadCredentials(
     report.add("noPrivateKey", ["credentials", "certificate"], "a certificate without its private key", advice);
   }
   const [own] = chain;
-  if (own !== undefined && file.router !== "") checkOwnCertificate(own, key, file.router, report, nowMilliseconds);
+  if (own !== undefined && file.router !== "") checkOwnCertificate(own, file.router, report, nowMilliseconds);
+  if (key !== undefined && own !== undefined) checkOwnKey(chain, key, report);
   for (const anchor of anchors) checkTrust(anchor, report, nowMilliseconds);
   const octets = (certificates: readonly X509Certificate[]) => certificates.map(({ raw }) => new Uint8Array(raw));
   return { certificates: octets(chain), trustAnchors: octets(anchors), ...(key === undefined ? {} : { key }) };
@@ -67,8 +68,11 @@ async function loadCertificates(
 ): Promise<readonly X509Certificate[]> {
   const content = name === undefined ? undefined : await files.readPublic(name, at);
   if (content === undefined) return [];
-  const blocks = Buffer.from(content).toString("latin1").match(pemCertificate) ?? [];
+  const text = Buffer.from(content).toString("latin1");
+  const blocks = text.match(pemCertificate) ?? [];
+  const begun = text.match(/-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/g) ?? [];
   try {
+    if (begun.length !== blocks.length) throw new Error("a block is cut off");
     if (blocks.length > 0) return blocks.map((block) => new X509Certificate(block));
     return [new X509Certificate(Buffer.from(content))]; // DER
   } catch {
@@ -81,24 +85,8 @@ async function loadCertificates(
 const pemCertificate =
   /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]*-----END (?:X509 |TRUSTED )?CERTIFICATE-----/g;
 
-function checkOwnCertificate(
-  certificate: X509Certificate,
-  key: SigningKey | undefined,
-  router: string,
-  report: Report,
-  now: number,
-): void {
+function checkOwnCertificate(certificate: X509Certificate, router: string, report: Report, now: number): void {
   const at = ["credentials", "certificate"];
-  const publicKey = certificate.publicKey.export({ format: "der", type: "spki" });
-  if (key !== undefined && !publicKey.equals(key.publicKey)) {
-    const advice = "name the key that belongs to the certificate, or have a certificate made for this key";
-    report.add(
-      "keyMismatch",
-      ["credentials", "private-key"],
-      "the private key does not belong to the certificate",
-      advice,
-    );
-  }
   if (!namesRouter(certificate, router)) {
     const names = certificate.subjectAltName ?? "no subjectAltName at all";
     const advice = "have a certificate made with this name as subjectAltName, or correct `router`";
@@ -119,6 +107,22 @@ function checkOwnCertificate(
       { severity: "warning" },
     );
   }
+}
+
+/** The chain begins with our own certificate (RFC 7296 section 3.6). */
+function checkOwnKey(chain: readonly X509Certificate[], key: SigningKey, report: Report): void {
+  const place = chain.findIndex(({ publicKey }) =>
+    publicKey.export({ format: "der", type: "spki" }).equals(key.publicKey),
+  );
+  if (place === 0) return;
+  if (place > 0) {
+    const what = `the certificate of the private key is number ${place + 1} in its file`;
+    report.add("chainOrder", ["credentials", "certificate"], what, "put it first, then the intermediate ones");
+    return;
+  }
+  const advice = "name the key that belongs to the certificate, or have a certificate made for this key";
+  const at = ["credentials", "private-key"];
+  report.add("keyMismatch", at, "the private key does not belong to the certificate", advice);
 }
 
 function checkTrust(anchor: X509Certificate, report: Report, now: number): void {

@@ -1,4 +1,3 @@
-import { readFile, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { formatIdentity } from "@karp/ikev2";
 import type { SessionConfiguration } from "../core/configuration.ts";
@@ -6,7 +5,7 @@ import { checkTree } from "./checkTree.ts";
 import { loadCredentials } from "./credentials.ts";
 import { compareSessions } from "./crossChecks.ts";
 import { ListenPlan } from "./listen.ts";
-import { credentialName, explain, NamedFiles } from "./namedFiles.ts";
+import { credentialName, explain, NamedFiles, readWhole } from "./namedFiles.ts";
 import { parseYaml } from "./parseYaml.ts";
 import { peersOf } from "./peers.ts";
 import { Report } from "./report.ts";
@@ -18,12 +17,21 @@ import { parseName } from "./words.ts";
 const defaultStore = "/var/lib/karp/store/keys.db";
 const defaultSocket = "/run/karp/control.sock";
 
+/** Tens of thousands of sessions. */
+const largestConfiguration = 16 * 1024 * 1024;
+
 /** Reads and checks the YAML file at `path` and everything that it names. Never rejects for a bad file: that is a result. */
 export async function loadConfiguration(path: string, options: LoadOptions): Promise<LoadResult> {
-  const text = await readFile(path, "utf8").catch((error: unknown) => ({ error }));
-  if (typeof text !== "string") return unreadable(path, text.error);
+  let isOpen = false;
+  const octets = await readWhole(path, largestConfiguration, ({ mode }) => {
+    isOpen = (mode & 0o002) !== 0;
+    return true;
+  }).catch((error: unknown) => ({ error }));
+  if (!(octets instanceof Uint8Array)) return unreadable(path, octets?.error);
+  const text = new TextDecoder().decode(octets);
   const report = new Report(path, text);
-  await refuseWritable(path, report);
+  // Whoever may write the configuration decides who may key the sessions
+  if (isOpen) report.add("writableByAll", [], `everyone on this machine may write ${path}`, `chmod 644 ${path}`);
   const tree = parseYaml(text, report);
   if (tree === undefined) return { ok: false, problems: report.problems };
   report.locateIn(tree);
@@ -114,13 +122,6 @@ function storeOf(file: FileWords, files: NamedFiles): StoreSettings | undefined 
   const keyPath = files.locate(key, ["store-key"]);
   if (path === undefined || keyPath === undefined) return undefined;
   return { path, keyEncryptionKeyPath: keyPath, keyEncryptionKeyIsCredential: credentialName(key) !== undefined };
-}
-
-/** Whoever may write the configuration decides who may key the sessions. */
-async function refuseWritable(path: string, report: Report): Promise<void> {
-  const { mode } = await stat(path);
-  if ((mode & 0o002) === 0) return;
-  report.add("writableByAll", [], `everyone on this machine may write ${path}`, `chmod 644 ${path}`);
 }
 
 function unreadable(path: string, error: unknown): LoadResult {

@@ -1,4 +1,5 @@
-import { open, stat } from "node:fs/promises";
+import { constants, type Stats } from "node:fs";
+import { open } from "node:fs/promises";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import type { Report } from "./report.ts";
 import type { Path } from "./tree.ts";
@@ -46,20 +47,24 @@ export class NamedFiles {
   /** The content of a file that is no secret. */
   async readPublic(name: string, at: Path): Promise<Uint8Array | undefined> {
     const path = this.locate(name, at);
-    return path === undefined ? undefined : this.#content(path, at);
+    return path === undefined ? undefined : this.#content(path, at, () => true);
   }
 
-  /** The content of a file that only its owner (and perhaps a group) may read. */
+  /** The content of a file that only its owner, root or karp's own user, (and perhaps a group) may read. */
   async readSecret(name: string, at: Path): Promise<Uint8Array | undefined> {
     const path = this.locate(name, at);
-    if (path === undefined || !(await this.#isPrivate(path, at))) return undefined;
-    return this.#content(path, at);
+    return path === undefined ? undefined : this.#content(path, at, (status) => this.#isPrivate(path, at, status));
   }
 
-  async #isPrivate(path: string, at: Path): Promise<boolean> {
-    const status = await stat(path).catch(() => undefined);
-    // What is not there is said when it is read.
-    if (status === undefined || (status.mode & 0o027) === 0) return true;
+  /** Asked of the open file: the name may mean another one by now. */
+  #isPrivate(path: string, at: Path, status: Stats): boolean {
+    const user = process.getuid?.() ?? 0;
+    if (user !== 0 && status.uid !== 0 && status.uid !== user) {
+      const what = `${path} belongs to uid ${status.uid}, who can change it, and neither to root nor to karp's user`;
+      this.#report.add("foreignSecret", at, what, `chown ${user} ${path}, and replace the secret`);
+      return false;
+    }
+    if ((status.mode & 0o027) === 0) return true;
     const mode = (status.mode & 0o777).toString(8).padStart(4, "0");
     const others = (status.mode & 0o007) === 0 ? "its group may write it" : "everyone on this machine may use it";
     this.#report.add(
@@ -71,10 +76,11 @@ export class NamedFiles {
     return false;
   }
 
-  async #content(path: string, at: Path): Promise<Uint8Array | undefined> {
+  async #content(path: string, at: Path, isUsable: (status: Stats) => boolean): Promise<Uint8Array | undefined> {
     this.#read.add(path);
     try {
-      const octets = await readWhole(path);
+      const octets = await readWhole(path, largestFile, isUsable);
+      if (octets === undefined) return undefined;
       if (octets.length > 0) return octets;
       this.#report.add("emptyFile", at, `${path} is empty`, "write the file again, or name another");
     } catch (error) {
@@ -89,13 +95,21 @@ export function credentialName(name: string): string | undefined {
   return name.startsWith("systemd:") ? name.slice("systemd:".length) : undefined;
 }
 
-async function readWhole(path: string): Promise<Uint8Array> {
-  const handle = await open(path, "r");
+/**
+ * A regular file of `most` octets at most: not even a pipe that nobody writes to holds it up. Undefined when `isUsable`
+ * says no to it.
+ */
+export async function readWhole(
+  path: string,
+  most: number,
+  isUsable: (status: Stats) => boolean,
+): Promise<Uint8Array | undefined> {
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const status = await handle.stat();
     if (!status.isFile()) throw Object.assign(new Error("not a file"), { code: "ENOTFILE" });
-    if (status.size > largestFile) throw Object.assign(new Error("too large"), { code: "ETOOLARGE" });
-    return new Uint8Array(await handle.readFile());
+    if (status.size > most) throw Object.assign(new Error("too large"), { code: "ETOOLARGE" });
+    return isUsable(status) ? new Uint8Array(await handle.readFile()) : undefined;
   } finally {
     await handle.close();
   }
@@ -113,11 +127,13 @@ export function explain(error: unknown, path: string): { readonly what: string; 
         what: `${path} cannot be read: permission denied`,
         advice: "let the user that runs karp own it: chown karp FILE",
       };
+    case "ELOOP":
+      return { what: `${path} is a link that leads to itself`, advice: "make the link anew, or name another file" };
     case "ENOTFILE":
     case "EISDIR":
       return { what: `${path} is not a file`, advice: "name a file" };
     case "ETOOLARGE":
-      return { what: `${path} has more than a megabyte`, advice: "name the right file" };
+      return { what: `${path} is too large for what it should be`, advice: "name the right file" };
     default:
       return { what: `${path} cannot be read (${String(code)})`, advice: "look at the file and its disk" };
   }

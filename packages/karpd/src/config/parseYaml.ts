@@ -99,6 +99,7 @@ function spanOfError(error: YAMLError): Span {
 
 function sentence(error: YAMLError): string {
   if (error.code === "MULTIPLE_DOCS") return "a second YAML document begins here";
+  if (/call stack/.test(error.message)) return "not valid YAML: brackets within brackets, thousands deep";
   const text = error.message.replace(/;.*$/s, "");
   return `not valid YAML: ${text.charAt(0).toLowerCase()}${text.slice(1)}`;
 }

@@ -216,7 +216,7 @@ describe("command line", { concurrency: 2 }, () => {
     const freeze = await Karp.run(["freeze", "--for", "2h", ...at]);
     assert.deepEqual([freeze.code, freeze.stdout], [0, "rollovers of bgp1 are frozen for 7200 s\n"]);
     const thaw = await Karp.run(["thaw", "bgp1", "--json", ...at]);
-    assert.deepEqual(JSON.parse(thaw.stdout), { ok: true, text: "rollovers of bgp1 go on" });
+    assert.deepEqual(JSON.parse(thaw.stdout), { ok: true, text: "rollovers of bgp1 may begin again" });
     const diff = await Karp.run(["diff", ...at]);
     assert.deepEqual([diff.code, diff.stdout], [0, "a reload would change nothing\n"]);
     const byEnvironment = await Karp.run(["show", "sessions"], { env: { ...process.env, KARP_SOCKET: r1.socket } });

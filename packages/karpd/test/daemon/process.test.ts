@@ -149,6 +149,39 @@ describe("karp run as a process", { concurrency: 3 }, () => {
     );
   });
 
+  test("karp check says before the start what would keep karp from listening; the running daemon's ports are its own", {
+    skip: notRoot,
+  }, async (t) => {
+    const { r1 } = await Site.create(t);
+    const check = async (uid?: number) => {
+      const { stdout } = await Karp.run(["check", "--json", "--config", r1.configurationFile], { ...(uid && { uid }) });
+      const findings = JSON.parse(stdout) as { severity: string; about: string; text: string }[];
+      return findings.filter(({ about }) => about === "listen").map(({ severity, text }) => `${severity}: ${text}`);
+    };
+    const own = `${r1.self.address}:${r1.self.ike}`;
+    assert.deepEqual(await check(), [`ok: IKE on UDP ${own}`]);
+    await r1.start();
+    assert.deepEqual(await check(), [`ok: IKE on UDP ${own}`]);
+    await r1.stop();
+    const other = createSocket("udp4");
+    await new Promise<void>((resolve) => {
+      other.bind(r1.self.ike, r1.self.address, resolve);
+    });
+    assert.match((await check()).join(), /^error: cannot receive IKE on UDP .*: another program has this port/);
+    other.close();
+    r1.configure({ top: { listen: ["192.0.2.1:5500", own] } });
+    assert.deepEqual(await check(), [
+      "error: cannot receive IKE on UDP 192.0.2.1:5500: this address is not on any interface; correct `local:` or " +
+        "`listen:`, or wait until the interface is up",
+    ]);
+    r1.configure({ top: { listen: [`${r1.self.address}:500`] } });
+    giveAway(r1);
+    assert.match(
+      (await check(NOBODY)).join(),
+      /^warning: cannot receive IKE on UDP .*:500: ports below 1024 need privileges; .* CAP_NET_BIND_SERVICE, which the user of this command does not have$/,
+    );
+  });
+
   test("no permission for the store: said whose it should be", { skip: notRoot }, async (t) => {
     const { r1 } = await Site.create(t);
     giveAway(r1);
