@@ -32,7 +32,7 @@ export function runProgram(run: ProgramRun, clock: DriverClock): Promise<Program
     // First of all: when there are no descriptors left, this event comes and there are no pipes
     child.on("error", (error) => end(notStarted(error)));
     const { stdin, stdout, stderr } = child;
-    const output = collectStart(stdout, MAXIMUM_OUTPUT_CHARACTERS);
+    const output = collectWhole(stdout, MAXIMUM_OUTPUT_CHARACTERS);
     const complaint = collectEnd(stderr, MAXIMUM_COMPLAINT_CHARACTERS);
     const timer = clock.after(run.timeoutMilliseconds, () => {
       killGroup(child.pid);
@@ -64,13 +64,13 @@ function notStarted(error: Error): ProgramEnd {
   return { kind: "notStarted", errno: errnoOf(error), reason: messageOf(error) };
 }
 
-/** The first `maximum` characters, and one more where there were more. */
-function collectStart(stream: Readable | null, maximum: number): () => string {
+/** All of it, or nothing when it is more than `maximum` characters: the beginning of an answer is no answer. */
+function collectWhole(stream: Readable | null, maximum: number): () => string {
   let text = "";
   stream?.setEncoding("utf8").on("data", (part: string) => {
     if (text.length <= maximum) text += part;
   });
-  return () => text.slice(0, maximum + 1);
+  return () => (text.length <= maximum ? text : "");
 }
 
 /** The last lines, as many as fit whole: half of a line could be half of a key, which nobody would recognize. */
