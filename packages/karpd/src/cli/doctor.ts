@@ -98,6 +98,7 @@ function ofPeer(view: PeerView): Finding {
 
 /** A peer that answered is reachable: then the two disagree, and the end that refused has the reason in its events. */
 function adviceOn(failure: string): string {
+  if (failure.includes("mirrors UDP")) return "find what sends packets back there: a loop, a test service, an attacker";
   if (failure.includes("did not answer")) return "is UDP open between the two, and does karp run there?";
   if (failure.includes("was answered with")) return "the peer refused us: `karp show events` there says why";
   return "`karp show events` has the details";

@@ -20,6 +20,7 @@ import { perform, type World } from "./effects.ts";
 import { mayReadKeys } from "./entitlement.ts";
 import { EventLog } from "./eventLog.ts";
 import { type Logger, logEvent, logIke } from "./logger.ts";
+import { ReflectionWitness } from "./reflectionWitness.ts";
 
 export interface DaemonOptions {
   readonly configurationFile: string;
@@ -130,7 +131,8 @@ export class Daemon implements ControlBackend {
       snapshot,
       now,
       drivers: { observes: (name) => this.#drivers.observes(name) },
-      createIke: (policy) => new IkeEndpoint({ crypto, policy, settings: options.engineSettings ?? {} }),
+      createIke: (policy) =>
+        new ReflectionWitness(new IkeEndpoint({ crypto, policy, settings: options.engineSettings ?? {} })),
       mayReadKeys,
       ...(options.rules === undefined ? {} : { rules: options.rules }),
     });
