@@ -1,3 +1,4 @@
+import { chown, readFile, stat } from "node:fs/promises";
 import { isIP } from "node:net";
 import { isAbsolute } from "node:path";
 import { parseIdentity } from "@karp/ikev2";
@@ -11,7 +12,7 @@ const EMPTY_INCLUDE =
 
 /** `karp init`: a configuration in mode observe and the empty file that BIRD includes. What exists is never touched. */
 export async function init(
-  options: InitialValues & { readonly config: string; readonly include?: string },
+  options: InitialValues & { readonly config: string; readonly include?: string; readonly groupFile?: string },
 ): Promise<string> {
   const { config, ...values } = options;
   const { session = "r2", include } = values;
@@ -21,16 +22,30 @@ export async function init(
   }
   const includeFile = include ?? `${BIRD_FOLDER}/${session}.conf`;
   const made = await writeNewFile(includeFile, EMPTY_INCLUDE, 0o640);
+  const group = made ? await giveToBird(includeFile, options.groupFile) : "";
   return `wrote ${config} (mode observe: karp will negotiate and roll keys, and touch nothing)
-${made ? "wrote" : "kept "} ${includeFile}
+${made ? "wrote" : "kept "} ${includeFile}${group}
 
 Next:
-  1. put the certificate, its key and the authority where ${config} names them
+  1. put the certificate, its key and the authority where ${config} names them;
+     the key belongs to the user that karp runs as, mode 0600
   2. in bird.conf, inside \`protocol bgp ${session} { ... }\` and alone on its line:
          include "${includeFile}";
      then \`birdc configure\` (the file is empty: nothing changes)
   3. karp check
   4. karp run, here and on the other router; then karp show rollovers`;
+}
+
+/** BIRD reads its include files as its own user: in a group that the file has to have. Says what is left to do. */
+async function giveToBird(path: string, groupFile = "/etc/group"): Promise<string> {
+  const groups = await readFile(groupFile, "utf8").catch(() => "");
+  const gid = /^bird:[^:]*:(\d+):/m.exec(groups)?.[1];
+  if (gid === undefined) return " (there is no group bird here: let the group that BIRD runs in read it)";
+  const { uid } = await stat(path);
+  return await chown(path, uid, Number(gid)).then(
+    () => " (group bird)",
+    () => ` (BIRD may not read it yet: chgrp bird ${path})`,
+  );
 }
 
 /** What was said has to fit before anything is written. */

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { makeDemoCertificates } from "../../src/cli/demo/certificates.ts";
+import { init } from "../../src/cli/init.ts";
 import { Karp, karp, Site } from "../daemon/site.ts";
 
 const commands = [
@@ -114,7 +115,7 @@ describe("command line", { concurrency: 2 }, () => {
     assert.equal(code, 0);
     assert.match(
       stdout,
-      /^wrote .*karp\.yaml \(mode observe: karp will negotiate and roll keys, and touch nothing\)\nwrote .*r2\.conf\n\nNext:\n {2}1\. /,
+      /^wrote .*karp\.yaml \(mode observe: karp will negotiate and roll keys, and touch nothing\)\nwrote .*r2\.conf \(.*(group bird|chgrp bird).*\)\n\nNext:\n {2}1\. /,
     );
     assert.match(readFileSync(include, "utf8"), /^# Written by karp/);
     assert.ok(
@@ -145,6 +146,25 @@ describe("command line", { concurrency: 2 }, () => {
     assert.equal(late.stdout, `ok      configuration: ${config}: 1 session, 1 peer\n`);
     const json = await Karp.run(["check", "--offline", "--json", "--config", config]);
     assert.equal((JSON.parse(json.stdout) as { severity: string }[])[0]?.severity, "ok");
+  });
+
+  test("karp init gives the include file to BIRD's group, where there is one", {
+    skip: process.getuid?.() === 0 ? false : "only root can give files away",
+  }, async (t) => {
+    const home = folder(t);
+    const groupFile = join(home, "group");
+    const make = async (name: string, groups: string): Promise<readonly [string, number]> => {
+      writeFileSync(groupFile, groups);
+      const include = join(home, `${name}.conf`);
+      const text = await init({ config: join(home, `${name}.yaml`), include, groupFile });
+      return [text.split("\n")[1] ?? "", statSync(include).gid];
+    };
+    const [found, gid] = await make("with", "daemon:x:1:\nbird:x:4711:karp\n");
+    assert.match(found, /^wrote .*with\.conf \(group bird\)$/);
+    assert.equal(gid, 4711);
+    const [missing, own] = await make("without", "blackbird:x:5:\n");
+    assert.match(missing, /\(there is no group bird here: let the group that BIRD runs in read it\)$/);
+    assert.equal(own, process.getgid?.());
   });
 
   test("karp run with a configuration that is not there says how to make one, and nothing was started", async (t) => {
