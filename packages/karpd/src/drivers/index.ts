@@ -8,6 +8,7 @@ import { createEndpointDriver } from "./endpoint/driver.ts";
 import { settingsSchema as endpoint } from "./endpoint/settings.ts";
 import { createExecDriver } from "./exec/driver.ts";
 import { settingsSchema as exec } from "./exec/settings.ts";
+import { inTurns } from "./inTurns.ts";
 import { createKeychainDriver } from "./keychain/driver.ts";
 import { settingsSchema as keychain } from "./keychain/settings.ts";
 
@@ -38,8 +39,8 @@ const whatBirdCan = { algorithms: ["aes-128-cmac-96", "hmac-sha-1-96"], tcpOptio
 
 /** All kinds, by the word at `driver:`. */
 export const drivers = {
-  bird: { settingsSchema: bird, ...whatBirdCan, create: createBirdDriver },
+  bird: { settingsSchema: bird, ...whatBirdCan, create: (context) => inTurns(createBirdDriver(context)) },
   endpoint: { settingsSchema: endpoint, ...everything, create: createEndpointDriver },
-  exec: { settingsSchema: exec, ...everything, create: createExecDriver },
-  keychain: { settingsSchema: keychain, ...everything, create: createKeychainDriver },
+  exec: { settingsSchema: exec, ...everything, create: (context) => inTurns(createExecDriver(context)) },
+  keychain: { settingsSchema: keychain, ...everything, create: (context) => inTurns(createKeychainDriver(context)) },
 } as const satisfies Readonly<Record<string, DriverRegistration>>;

@@ -1,5 +1,6 @@
 import type { SessionConfiguration } from "../../core/configuration.ts";
 import type { DriverClock } from "../context.ts";
+import { printable } from "../text.ts";
 import { isSameAddress } from "./addresses.ts";
 import { converse } from "./controlSocket.ts";
 import { type ProtocolDetails, parseProtocolDetails } from "./protocolDetails.ts";
@@ -40,18 +41,20 @@ export function obstacle(look: Look, session: SessionConfiguration, settings: Bi
   if (protocol === undefined) {
     return `BIRD has no protocol ${name}: name the block \`protocol bgp ${name}\`, or say its name in \`protocol-name\``;
   }
-  if (protocol.kind !== "BGP") return `BIRD's protocol ${name} is ${protocol.kind}, not BGP`;
+  if (protocol.kind !== "BGP") return `BIRD's protocol ${name} is ${printable(protocol.kind)}, not BGP`;
   if (protocol.neighborRange !== undefined) {
     return `protocol ${name} has a neighbor range: BIRD has no TCP-AO on dynamic sessions; give this peer a block of its own`;
   }
   const { neighborAddress } = protocol;
   if (neighborAddress !== undefined && !isSameAddress(neighborAddress, session.remoteAddress)) {
-    return `protocol ${name} has neighbor ${neighborAddress}, the session has remote ${session.remoteAddress}`;
+    return `protocol ${name} has neighbor ${printable(neighborAddress)}, the session has remote ${session.remoteAddress}`;
   }
   return undefined;
 }
 
 /** A BIRD without TCP-AO. */
 export function versionObstacle({ status: { version } }: Look): string | undefined {
-  return hasTcpAo(version) ? undefined : `BIRD ${version} has no TCP-AO: BIRD ${OLDEST_VERSIONS} or newer is needed`;
+  return hasTcpAo(version)
+    ? undefined
+    : `BIRD ${printable(version, 20)} has no TCP-AO: BIRD ${OLDEST_VERSIONS} or newer is needed`;
 }
