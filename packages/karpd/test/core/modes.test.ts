@@ -41,6 +41,21 @@ test("observe, then opportunistic on both: the first key goes in when both ends 
   assertNoViolations(pair);
 });
 
+test("mode opportunistic is sticky: once keyed, a session without keys is closed, also after a restart", () => {
+  const pair = makePair({ mode: "opportunistic" });
+  keyed(pair);
+  pair.a.ask({ kind: "revoke", session: "r", reason: "" });
+  pair.world.run(60);
+  assert.equal(pair.tcp.isUp, false);
+  assert.equal(pair.a.daemon.keys.size, 1, "a placeholder keeps it closed");
+  pair.a.crash();
+  pair.a.daemon.loseKeys();
+  pair.a.start();
+  pair.world.run(60);
+  assert.equal(pair.a.daemon.keys.size, 1);
+  assert.equal(pair.tcp.isUp, false);
+});
+
 test("hard expiry without successor: keep and alarm", () => {
   const pair = makePair();
   keyed(pair);

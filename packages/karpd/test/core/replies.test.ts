@@ -227,3 +227,43 @@ test("a request for a key outlives a crash", () => {
   world.run(1200);
   assert.equal(a.keysIn("current")[0]?.fingerprint, rolled?.fingerprint, "once");
 });
+
+test("a store that does not answer: an alarm and an error after 30 s, and it goes on when the answer comes", () => {
+  const { a, world } = quiet();
+  world.diskMilliseconds = 100_000;
+  a.command({ kind: "freeze", session: "r", seconds: 600 });
+  world.run(29);
+  assert.equal(a.lastReply(), undefined);
+  world.run(2);
+  const reply = a.lastReply();
+  assert.equal(reply?.ok === false && reply.code, "notStored");
+  assert.ok(a.events.some(({ name, severity }) => name === "storeFailed" && severity === "alarm"));
+  const meanwhile = a.command({ kind: "thaw", session: "r" });
+  assert.equal(meanwhile?.ok === false && meanwhile.code, "notStored", "at once");
+  a.command({ kind: "freeze", session: "r", seconds: 600 });
+  world.diskMilliseconds = 3;
+  assert.deepEqual(a.frozen, []);
+  world.run(100);
+  assert.ok(a.eventNames().includes("storeRecovered"));
+  assert.ok(a.disk.facts.has("freeze:r"));
+  world.run(1);
+  assert.equal(a.frozen.length, 1);
+  world.diskMilliseconds = 3;
+  assert.ok(
+    world.runUntil(() => !a.disk.facts.has("freeze:r"), 1200),
+    "it thaws in time",
+  );
+});
+
+test("a revocation by a driver that does not answer: an error, and it is tried again until it is done", () => {
+  const { a, world } = quiet();
+  a.daemon.latencyMilliseconds = 10_000_000;
+  a.command({ kind: "revoke", session: "r", reason: "stolen" });
+  world.run(125);
+  const reply = a.lastReply();
+  assert.equal(reply?.ok === false && reply.code, "driverFailed");
+  assert.match(reply?.text ?? "", /no answer for 120 s; it is tried again/);
+  a.daemon.latencyMilliseconds = 20;
+  assert.ok(world.runUntil(() => a.eventNames().includes("RP_revokeSA"), 300));
+  assert.equal(a.replies.get(a.replies.size)?.ok, false, "answered once");
+});

@@ -9,6 +9,7 @@ import type { Turn } from "./turn.ts";
 
 /** Only these end keys that are in use: a revocation, and the hard expiry of a session that fails closed. */
 export function close(turn: Turn, association: Association): void {
+  refuseWhenSilent(turn, association);
   const { closing } = association;
   if (closing === undefined) return;
   const { activity } = association.driver;
@@ -27,6 +28,14 @@ export function close(turn: Turn, association: Association): void {
   setDriver(association, { activity: { name: "revoking", requestId, plan, since: turn.now.monotonic } });
   turn.effect({ kind: "revoke", requestId, session: association.session, keep: driverKeys(plan) });
   turn.hasMoved = true;
+}
+
+/** Whoever asked is not kept waiting for a driver that does not answer. */
+function refuseWhenSilent(turn: Turn, association: Association): void {
+  const { closing, driver } = association;
+  if (closing?.replyTo === undefined || driver.trouble?.kind !== "silent") return;
+  refuse(turn, closing.replyTo, `not yet: ${driver.trouble.reason}; it is tried again until it is done`);
+  association.closing = { ...closing, replyTo: undefined };
 }
 
 /** Mode observe never touched the daemon; keys that an earlier mode put there are taken out all the same. */

@@ -91,7 +91,7 @@ export class Gatekeeper implements MktPolicy {
   }
 
   nextDeadline(): Instant | undefined {
-    return earliest(this.#heap.earliest, this.#saves.retryAt);
+    return earliest(this.#heap.earliest, this.#saves.deadline);
   }
 
   // MktPolicy: questions of the engine; nothing changes but what people are told.
@@ -149,6 +149,7 @@ export class Gatekeeper implements MktPolicy {
   }
 
   onTimeout(turn: Turn): void {
+    this.#saves.onTimeout(turn);
     for (;;) {
       const due = this.#heap.takeDue(turn.now.monotonic);
       if (due === undefined) return;

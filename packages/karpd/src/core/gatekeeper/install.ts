@@ -21,12 +21,13 @@ export const DRIVER_TIMEOUT_SECONDS = 120;
 
 /** Makes the routing daemon's keys equal to ours, and tries again until they are (DESIGN section 6). */
 export function install(turn: Turn, association: Association): void {
-  if (!association.isManaged || association.session.mode === "observe") return;
+  if (!association.isManaged) return;
   const { driver } = association;
   if (driver.activity.name === "applying" || driver.activity.name === "revoking") {
     superviseDriver(turn, association, driver.activity.since);
     return;
   }
+  if (association.session.mode === "observe") return;
   if (driver.activity.name === "unexamined") return;
   if (association.closing !== undefined || association.watch.requestId !== undefined) return;
   const plan = desiredPlan(turn, association);

@@ -51,6 +51,7 @@ export function onSaveFailed(
 ): void {
   const { saving } = association;
   if (saving?.requestId !== requestId) return;
+  refuseWaiting(turn, association, reason);
   association.saving = undefined;
   turn.hasMoved = true;
   for (const { mkt } of saving.rows) {
@@ -58,14 +59,13 @@ export function onSaveFailed(
     if (mkt.commitId !== undefined && mkt.storedGeneration === 0) abort(turn, association, mkt, notifyType);
   }
   association.changes = [...saving.changes, ...association.changes];
-  for (const pending of [...saving.replies, ...association.replies]) replyUnstored(turn, pending, reason);
-  association.replies = [];
-  refuseClosing(turn, association, reason);
 }
 
-/** Whoever asked for a revocation is not kept waiting for a store that does not work. */
-function refuseClosing(turn: Turn, association: Association, reason: string): void {
-  const { closing } = association;
+/** Whoever asked for something is not kept waiting for a store that does not work. */
+export function refuseWaiting(turn: Turn, association: Association, reason: string): void {
+  const { closing, saving, replies } = association;
+  for (const pending of [...(saving?.replies ?? []), ...replies]) replyUnstored(turn, pending, reason);
+  association.replies = [];
   if (closing?.replyTo === undefined) return;
   const reply = notStored(`the revocation of ${association.name}`, reason);
   turn.effect({ kind: "reply", requestId: closing.replyTo, reply });

@@ -3,7 +3,7 @@ import { NotifyType } from "@karp/ikev2";
 import type { KeyTableChange } from "../keytable/row.ts";
 import { later } from "../time.ts";
 import type { Association } from "./association.ts";
-import { hasUnsaved, onSaved, onSaveFailed, takeUnsaved } from "./persist.ts";
+import { hasUnsaved, onSaved, onSaveFailed, refuseWaiting, takeUnsaved } from "./persist.ts";
 import type { Turn } from "./turn.ts";
 
 /** The store's word about one transaction. */
@@ -22,9 +22,20 @@ interface StoreFailure {
   readonly attempts: number;
 }
 
+interface UnderWay {
+  readonly associations: readonly Association[];
+  readonly since: Instant;
+}
+
+/** A store that has not answered for so long is taken for one that does not work. */
+const STORE_TIMEOUT_SECONDS = 30;
+/** Nothing new is given to a store that does not answer. */
+const SILENCE_SECONDS = 60;
+
 /** Which associations have something to store, what is being stored, and how the store does. */
 export class Saves {
-  readonly #underWay = new Map<number, readonly Association[]>();
+  /** Oldest first. */
+  readonly #underWay = new Map<number, UnderWay>();
   #unsaved = new Set<Association>();
   #failure: StoreFailure | undefined;
 
@@ -33,9 +44,11 @@ export class Saves {
     return this.#failure;
   }
 
-  /** When to try again what could not be stored. */
-  get retryAt(): Instant | undefined {
-    return this.#unsaved.size > 0 ? this.#failure?.retryAt : undefined;
+  /** When to try again what could not be stored, or not to wait for the store any longer. */
+  get deadline(): Instant | undefined {
+    if (this.#failure !== undefined) return this.#unsaved.size > 0 ? this.#failure.retryAt : undefined;
+    const [oldest] = this.#underWay.values();
+    return oldest === undefined ? undefined : later(oldest.since, STORE_TIMEOUT_SECONDS);
   }
 
   /** It may have something to store. */
@@ -56,18 +69,33 @@ export class Saves {
     if (saving.length === 0) return undefined;
     const requestId = nextRequestId();
     const changes = saving.flatMap((association) => takeUnsaved(association, requestId));
-    this.#underWay.set(requestId, saving);
+    this.#underWay.set(requestId, { associations: saving, since: now.monotonic });
     return { requestId, changes };
   }
 
   /** Whose changes they were. */
   onStored(turn: Turn, answer: Stored): readonly Association[] {
-    const saving = this.#underWay.get(answer.requestId) ?? [];
+    const saving = this.#underWay.get(answer.requestId)?.associations ?? [];
     this.#underWay.delete(answer.requestId);
     if (saving.length === 0) return saving;
     if (answer.kind === "persisted") this.#succeed(turn, saving, answer.requestId);
     else this.#fail(turn, saving, answer);
     return saving;
+  }
+
+  /** Nobody is kept waiting for a store that is silent. What it was given counts as under way until it answers. */
+  onTimeout(turn: Turn): void {
+    if (this.#failure !== undefined) return;
+    const { monotonic } = turn.now;
+    const isLate = ({ since }: UnderWay): boolean => later(since, STORE_TIMEOUT_SECONDS) <= monotonic;
+    const late = [...this.#underWay.values()].filter(isLate);
+    if (late.length === 0) return;
+    const reason = `the store has not answered for ${STORE_TIMEOUT_SECONDS} s`;
+    this.#failure = { reason, retryAt: later(monotonic, SILENCE_SECONDS), attempts: 0 };
+    for (const { associations } of late) {
+      for (const association of associations) refuseWaiting(turn, association, reason);
+    }
+    tellFailure(turn, reason);
   }
 
   #succeed(turn: Turn, saving: readonly Association[], requestId: number): void {
@@ -90,9 +118,13 @@ export class Saves {
       onSaveFailed(turn, association, requestId, { notifyType: NotifyType.TEMPORARY_FAILURE, reason });
     }
     if (former?.reason === reason) return;
-    const text = `the key table cannot be stored: ${reason}; keys in place keep working`;
-    storeEvent(turn, "storeFailed", "alarm", text);
+    tellFailure(turn, reason);
   }
+}
+
+function tellFailure(turn: Turn, reason: string): void {
+  const text = `the key table cannot be stored: ${reason}; keys in place keep working`;
+  storeEvent(turn, "storeFailed", "alarm", text);
 }
 
 function storeEvent(
