@@ -13,7 +13,7 @@ export const RevokeBody = Type.Object(
   { additionalProperties: false },
 );
 export const FreezeBody = Type.Object(
-  { session: Type.Optional(SessionName), seconds: Type.Integer({ minimum: 1, maximum: 31_536_000 }) },
+  { session: Type.Optional(SessionName), seconds: Type.Integer({ minimum: 1, maximum: 7_776_000 }) },
   { additionalProperties: false },
 );
 export const ThawBody = Type.Object({ session: Type.Optional(SessionName) }, { additionalProperties: false });

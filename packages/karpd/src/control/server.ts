@@ -1,4 +1,4 @@
-import { chmod, lstat, rm, stat } from "node:fs/promises";
+import { chmod, lstat, mkdir, rm, stat } from "node:fs/promises";
 import { connect } from "node:net";
 import { dirname } from "node:path";
 import swagger from "@fastify/swagger";
@@ -35,6 +35,8 @@ export async function startControlServer(
   longestRequestMilliseconds = LONGEST_REQUEST_MILLISECONDS,
 ): Promise<ControlServer> {
   await removeStaleSocket(path);
+  // /run is empty after a reboot: its own directory there karp makes itself, and nothing above it
+  await mkdir(dirname(path), { mode: 0o750 }).catch(() => undefined);
   const app: FastifyInstance = Fastify({
     logger: false,
     bodyLimit: 64 * 1024,

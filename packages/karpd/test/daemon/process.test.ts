@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { describe, test } from "node:test";
 import type { KeyView } from "../../src/core/views.ts";
@@ -216,9 +216,21 @@ describe("karp run as a process", { concurrency: 3 }, () => {
     assert.ok(existsSync(r1.socket));
   });
 
+  test("control socket in a directory of its own that is not there yet, as after a reboot: made for karp and its group", async (t) => {
+    const { r1 } = await Site.create(t);
+    const control = `${r1.home}/run/karp.sock`;
+    r1.configure({ top: { control } });
+    const daemon = new Karp(t, [karp, "run", "--config", r1.configurationFile]);
+    await until(
+      () => existsSync(control) && /"event":"started"/.test(daemon.stderr),
+      () => daemon.stderr,
+    );
+    assert.equal(statSync(`${r1.home}/run`).mode & 0o027, 0, "nobody else looks in, and no group writes");
+  });
+
   test("control socket in a directory that does not exist: said with what to do", async (t) => {
     const { r1 } = await Site.create(t);
-    r1.configure({ top: { control: `${r1.home}/run/karp.sock` } });
+    r1.configure({ top: { control: `${r1.home}/no/run/karp.sock` } });
     const { code, stderr } = await refused(r1);
     assert.equal(code, 1);
     assertSentence(
