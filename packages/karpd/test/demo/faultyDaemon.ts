@@ -18,7 +18,7 @@ type Wrap = (driver: RegisteredDriver) => Partial<RegisteredDriver>;
 interface Fault {
   readonly rules?: Partial<Rules>;
   readonly driver?: Wrap;
-  /** Before the start: SendID 1 is taken here and not there, so that SendIDs and RecvIDs differ. */
+  /** Before the start: the first SendIDs are taken here and not there, so that SendIDs and RecvIDs differ. */
   readonly shiftsSendIds?: true;
 }
 
@@ -106,28 +106,30 @@ function withFault(wrap: Wrap): DriverKinds {
   };
 }
 
-/** An MKT of a session that is no longer configured keeps its KeyIDs. */
-async function takeFirstSendId(configurationFile: string): Promise<void> {
+/** MKTs of a session that is no longer configured keep their KeyIDs: more of them than the demo has keys at a time. */
+async function takeFirstSendIds(configurationFile: string): Promise<void> {
   const loaded = await loadConfiguration(configurationFile, driverOptions(drivers));
   if (!loaded.ok) throw new Error("the configuration is wrong");
   const { path, keyEncryptionKeyPath } = loaded.daemon.store;
   const { router, sessions } = loaded.configuration;
   const keyEncryptionKey = await loadKeyEncryptionKey({ path: keyEncryptionKeyPath, storePath: path, create: true });
   const store = await openKeyStore({ path, keyEncryptionKey });
-  const row = makeRow({
-    adminKeyName: "former/00112233445566aa",
-    session: "former",
-    sendId: 1,
-    recvId: 200,
-    localIdentity: router,
-    peerIdentity: sessions[0]?.peer ?? "",
-  });
-  await store.write([{ kind: "put", row }]);
+  const rows = [1, 2, 3, 4, 5, 6, 7, 8].map((sendId) =>
+    makeRow({
+      adminKeyName: `former/00112233445566a${sendId}`,
+      session: "former",
+      sendId,
+      recvId: 200 + sendId,
+      localIdentity: router,
+      peerIdentity: sessions[0]?.peer ?? "",
+    }),
+  );
+  await store.write(rows.map((row) => ({ kind: "put", row })));
   await store.close();
 }
 
 async function run(fault: Fault, configurationFile: string): Promise<Daemon> {
-  if (fault.shiftsSendIds) await takeFirstSendId(configurationFile);
+  if (fault.shiftsSendIds) await takeFirstSendIds(configurationFile);
   return await startDaemon({
     configurationFile,
     version: "0.0.0-faulty",
