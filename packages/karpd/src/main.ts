@@ -7,6 +7,10 @@ import { ControlError } from "./control/client.ts";
 import { version } from "./version.ts";
 
 enableCompileCache();
+// `karp show events | head`: whoever has read enough is no error
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+});
 
 try {
   await createProgram(version, actions).parseAsync();

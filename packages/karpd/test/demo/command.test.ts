@@ -76,6 +76,26 @@ describe("karp demo as a command", { concurrency: 3 }, () => {
     );
   });
 
+  test("a reader that has seen enough ends it as cleanly as Ctrl-C", async (t) => {
+    const place = temporary(t);
+    const demo = start(t, place, "--json", "--seconds", "300");
+    await until(
+      () => /"event":"started"/.test(demo.stdout),
+      () => `${demo.stdout}${demo.stderr}`,
+      40_000,
+    );
+    demo.child.stdout?.destroy();
+    const { code, stderr } = await demo.ended;
+    assert.equal(code, 1);
+    assert.match(stderr, /^karp demo: ended early: /m);
+    assert.doesNotMatch(stderr, /^ {4}at /m);
+    assert.deepEqual(processesAt(place), []);
+    assert.deepEqual(
+      readdirSync(place).filter((name) => name.startsWith("karp-")),
+      [],
+    );
+  });
+
   test("too short a time: the summary, the reason, exit status 1; every line is JSON", async (t) => {
     const ended = await start(t, temporary(t), "--json", "--seconds", "1").ended;
     assert.equal(ended.code, 1);

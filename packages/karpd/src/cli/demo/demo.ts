@@ -10,6 +10,8 @@ export async function demo(options: {
 }): Promise<{ readonly text: string; readonly ok: boolean }> {
   const interrupted = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => interrupted.abort());
+  // `karp demo --json | head`: nobody looks any more
+  process.stdout.on("error", () => interrupted.abort());
   const entry = process.argv[1] ?? fileURLToPath(import.meta.url);
   const { ok, why, summary } = await runDemo({
     seconds: options.seconds,
