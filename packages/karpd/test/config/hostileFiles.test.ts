@@ -21,7 +21,7 @@ async function refusal(project: Project, yaml: string): Promise<string> {
 }
 
 function makePipe(path: string): void {
-  assert.equal(spawnSync("mkfifo", ["-m", "600", path]).status, 0);
+  assert.equal(spawnSync("sh", ["-c", 'mkfifo -m 600 "$0"', path]).status, 0);
 }
 
 describe("files that are not what they should be", () => {
