@@ -20,8 +20,8 @@ export async function runDaemon(options: RunOptions): Promise<void> {
   const abandoned = process.connected
     ? new Promise<void>((resolve) => process.once("disconnect", () => resolve()))
     : undefined;
-  // Nothing that karp writes is for everybody; what a group shall read is given to it by its writer
-  process.umask(0o077);
+  // Nobody else writes what karp makes, however it was started: not even the control socket before it has its mode
+  process.umask(process.umask() | 0o022);
   // Keys are in this process: no debugger on a signal
   process.on("SIGUSR1", () => logger.warn("SIGUSR1 opens no debugger here"));
   const { promise: started, resolve: hasStarted } = Promise.withResolvers<Daemon>();

@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { describe, test } from "node:test";
 import type { KeyView } from "../../src/core/views.ts";
@@ -220,12 +229,17 @@ describe("karp run as a process", { concurrency: 3 }, () => {
     const { r1 } = await Site.create(t);
     const control = `${r1.home}/run/karp.sock`;
     r1.configure({ top: { control } });
+    // For the moment of the spawn alone: a umask that keeps nobody out
+    const umask = process.umask(0);
     const daemon = new Karp(t, [karp, "run", "--config", r1.configurationFile]);
+    process.umask(umask);
     await until(
       () => existsSync(control) && /"event":"started"/.test(daemon.stderr),
       () => daemon.stderr,
     );
     assert.equal(statSync(`${r1.home}/run`).mode & 0o027, 0, "nobody else looks in, and no group writes");
+    const inside = readFileSync(`/proc/${daemon.child.pid}/status`, "utf8");
+    assert.match(inside, /^Umask:\s+0022$/m, "nobody else writes what it makes");
   });
 
   test("control socket in a directory that does not exist: said with what to do", async (t) => {
