@@ -1,3 +1,6 @@
+import { constants } from "node:os";
+import { forDescriptors } from "./descriptorErrors.ts";
+
 /** What was asked of the kernel. */
 export type TcpAoOperation =
   | "load libc"
@@ -10,7 +13,16 @@ export type TcpAoOperation =
   | "TCP_AO_INFO get"
   | "TCP_AO_INFO set"
   | "TCP_AO_GET_KEYS"
-  | "find descriptor";
+  | "find descriptor"
+  | "socket diagnostics"
+  | "SOCK_DESTROY"
+  | "find holders"
+  | "pidfd_open"
+  | "pidfd_getfd"
+  | "describe socket"
+  | "getsockname"
+  | "getpeername"
+  | "compare socket";
 
 /** Why it cannot be had. Stable: programs may compare these. */
 export type LinuxTcpAoErrorCode =
@@ -34,9 +46,21 @@ export type LinuxTcpAoErrorCode =
   | "addressFamilyMismatch"
   | "addressInUse"
   | "addressNotAvailable"
+  | "malformedAnswer"
+  | "interrupted"
+  | "timedOut"
+  | "diagnosticsMissing"
+  | "destroyUnsupported"
+  | "socketGone"
+  | "socketChanged"
+  | "processGone"
+  | "procMissing"
+  | "kernelTooOld"
+  | "tooManyDescriptors"
+  | "notConnected"
   | "unexpected";
 
-interface Explanation {
+export interface Explanation {
   readonly code: LinuxTcpAoErrorCode;
   /** What it means and what to do. */
   readonly advice: string;
@@ -65,6 +89,25 @@ export class LinuxTcpAoError extends Error {
 /** The error for a system call that failed with this error number. */
 export function kernelError(operation: TcpAoOperation, errno: string): LinuxTcpAoError {
   return new LinuxTcpAoError(operation, forOperation[operation]?.[errno] ?? forAll[errno] ?? unexpected, errno);
+}
+
+/** The same by number. */
+export function namedErrno(operation: TcpAoOperation, errno: number): LinuxTcpAoError {
+  return kernelError(operation, errnoName(errno));
+}
+
+/** Linux numbers that Node does not name, or has two names for. */
+const MORE_ERRNOS: Readonly<Record<number, string>> = {
+  11: "EAGAIN",
+  92: "ENOPROTOOPT",
+  95: "EOPNOTSUPP",
+  106: "EISCONN",
+  129: "EKEYREJECTED",
+};
+
+export function errnoName(errno: number): string {
+  const known = Object.entries(constants.errno).find(([, value]) => value === errno)?.[0];
+  return MORE_ERRNOS[errno] ?? known ?? `errno ${errno}`;
 }
 
 const unexpected: Explanation = {
@@ -106,10 +149,14 @@ const forAll: Readonly<Record<string, Explanation>> = {
   EAFNOSUPPORT: { code: "addressFamilyMismatch", advice: "the address is of another family than the socket" },
   EADDRINUSE: { code: "addressInUse", advice: "another socket has this address and port; stop it or choose another" },
   EADDRNOTAVAIL: { code: "addressNotAvailable", advice: "this host does not have the local address" },
+  EMFILE: { code: "tooManyDescriptors", advice: "this process has all the descriptors it may have; raise LimitNOFILE" },
+  ENFILE: { code: "tooManyDescriptors", advice: "the machine has no descriptors left; raise fs.file-max" },
+  ENOTCONN: { code: "notConnected", advice: "the socket is not connected; wait until it is" },
 };
 
 /** Meanings that depend on the operation. */
 const forOperation: Partial<Record<TcpAoOperation, Readonly<Record<string, Explanation>>>> = {
+  ...forDescriptors,
   TCP_AO_ADD_KEY: {
     EEXIST: {
       code: "keyExists",

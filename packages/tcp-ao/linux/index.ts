@@ -1,4 +1,8 @@
+export { type DescribedSocket, describeSocket, duplicateDescriptor, duplicateSocket } from "./descriptors.ts";
+export { destroySocket, listTcpSockets } from "./diagnostics.ts";
 export { LinuxTcpAoError, type LinuxTcpAoErrorCode, type TcpAoOperation } from "./errors.ts";
+export { findSocketHolders, type SocketHolder } from "./holders.ts";
+export type { KernelSocket } from "./inetDiag.ts";
 export { type KernelTcpAo, probeKernelTcpAo } from "./probe.ts";
 export {
   type ConnectTcpAoOptions,

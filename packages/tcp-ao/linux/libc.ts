@@ -1,10 +1,10 @@
 import { createRequire } from "node:module";
 import { endianness, platform } from "node:os";
-import { kernelError, LinuxTcpAoError, type TcpAoOperation } from "./errors.ts";
+import { errnoName, kernelError, LinuxTcpAoError, type TcpAoOperation } from "./errors.ts";
 
 /** The calls of the C library that TCP-AO needs. Each throws {@link LinuxTcpAoError} when it fails. */
 export interface Libc {
-  socket(domain: number, type: number, protocol: number): number;
+  socket(domain: number, type: number, protocol: number, operation?: TcpAoOperation): number;
   bind(fd: number, address: Uint8Array): void;
   setsockopt(operation: TcpAoOperation, fd: number, level: number, option: number, value: Uint8Array): void;
   /** Reads into `value`, telling the kernel that it has `size` octets. */
@@ -16,6 +16,14 @@ export interface Libc {
     value: Uint8Array,
     size: number,
   ): void;
+  /** Fill in a struct sockaddr. */
+  getsockname(fd: number, address: Uint8Array): void;
+  getpeername(fd: number, address: Uint8Array): void;
+  send(operation: TcpAoOperation, fd: number, value: Uint8Array): void;
+  /** recvfrom(). @returns the length of the datagram, which may be more than fits into `value` with MSG_TRUNC */
+  receive(operation: TcpAoOperation, fd: number, value: Uint8Array, flags: number, sender: Uint8Array): number;
+  /** A system call of integers that has no function of its own. */
+  syscall(operation: TcpAoOperation, call: number, first: number, second: number, third: number): number;
   close(fd: number): void;
 }
 
@@ -25,7 +33,6 @@ type NativeCall = (...values: readonly (number | Uint8Array)[]) => number;
 interface Koffi {
   load(path: string): { func(prototype: string): NativeCall };
   errno(): number;
-  readonly os: { readonly errno: Readonly<Record<string, number>> };
 }
 
 let loaded: Libc | undefined;
@@ -52,14 +59,27 @@ function load(): Libc {
     bind: library.func("int bind(int fd, const void *address, uint32_t length)"),
     setsockopt: library.func("int setsockopt(int fd, int level, int name, const void *value, uint32_t length)"),
     getsockopt: library.func("int getsockopt(int fd, int level, int name, void *value, void *length)"),
+    getsockname: library.func("int getsockname(int fd, void *address, void *length)"),
+    getpeername: library.func("int getpeername(int fd, void *address, void *length)"),
+    send: library.func("long send(int fd, const void *value, size_t length, int flags)"),
+    receive: library.func(
+      "long recvfrom(int fd, void *value, size_t length, int flags, void *sender, void *senderLength)",
+    ),
+    syscall: library.func("long syscall(long number, long first, long second, long third)"),
     close: library.func("int close(int fd)"),
   };
   const check = (operation: TcpAoOperation, result: number): number => {
     if (result >= 0) return result;
-    throw kernelError(operation, errnoName(koffi));
+    throw kernelError(operation, errnoName(koffi.errno()));
+  };
+  /** A signal that the process handles may interrupt a call that waits. */
+  const retry = (call: () => number): number => {
+    let result = call();
+    while (result < 0 && errnoName(koffi.errno()) === "EINTR") result = call();
+    return result;
   };
   return {
-    socket: (domain, type, protocol) => check("socket", calls.socket(domain, type, protocol)),
+    socket: (domain, type, protocol, operation = "socket") => check(operation, calls.socket(domain, type, protocol)),
     bind: (fd, address) => void check("bind", calls.bind(fd, address, address.length)),
     setsockopt: (operation, fd, level, option, value) =>
       void check(operation, calls.setsockopt(fd, level, option, value, value.length)),
@@ -67,6 +87,20 @@ function load(): Libc {
       const length = new Uint8Array(Uint32Array.of(size).buffer);
       check(operation, calls.getsockopt(fd, level, option, value, length));
     },
+    getsockname: (fd, address) => void check("getsockname", calls.getsockname(fd, address, sizeOf(address))),
+    getpeername: (fd, address) => void check("getpeername", calls.getpeername(fd, address, sizeOf(address))),
+    send(operation, fd, value) {
+      check(
+        operation,
+        retry(() => calls.send(fd, value, value.length, 0)),
+      );
+    },
+    receive: (operation, fd, value, flags, sender) =>
+      check(
+        operation,
+        retry(() => calls.receive(fd, value, value.length, flags, sender, sizeOf(sender))),
+      ),
+    syscall: (operation, call, first, second, third) => check(operation, calls.syscall(call, first, second, third)),
     close: (fd) => void calls.close(fd),
   };
 }
@@ -98,11 +132,7 @@ function openLibrary(koffi: Koffi): ReturnType<Koffi["load"]> {
   }
 }
 
-/** Linux numbers that koffi does not name. */
-const MORE_ERRNOS: Readonly<Record<number, string>> = { 129: "EKEYREJECTED", 106: "EISCONN", 92: "ENOPROTOOPT" };
-
-function errnoName(koffi: Koffi): string {
-  const errno = koffi.errno();
-  const known = Object.entries(koffi.os.errno).find(([, value]) => value === errno)?.[0];
-  return MORE_ERRNOS[errno] ?? known ?? `errno ${errno}`;
+/** A socklen_t that the kernel reads and writes. */
+function sizeOf(address: Uint8Array): Uint8Array {
+  return new Uint8Array(Uint32Array.of(address.length).buffer);
 }

@@ -49,6 +49,18 @@ export function decodeSockaddr(bytes: Uint8Array): string {
   return formatAddress(isV4Mapped(address) ? address.subarray(12) : address);
 }
 
-function isV4Mapped(address: Uint8Array): boolean {
+/** The same with the port. */
+export function decodeSocketAddress(bytes: Uint8Array): { readonly address: string; readonly port: number } {
+  const port = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint16(2, false);
+  return { address: decodeSockaddr(bytes), port };
+}
+
+/** An address in the form that sockets of this family have. @throws TcpAoUsageError `badAddress` */
+export function socketAddressOctets(text: string, domain: SocketAddress["domain"]): Uint8Array {
+  const address = parseAddress(text);
+  return address.length === 4 && domain === "ipv6" ? concat(V4_MAPPED_PREFIX, address) : address;
+}
+
+export function isV4Mapped(address: Uint8Array): boolean {
   return V4_MAPPED_PREFIX.every((octet, index) => address[index] === octet);
 }
