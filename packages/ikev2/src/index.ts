@@ -9,6 +9,7 @@ export { utf8Decode, utf8Encode } from "./bytes/utf8.ts";
 export { decodeMessage, decodePayloads, encodeMessage, encodePayloads } from "./codec/codec.ts";
 export { describeMessage, describePayloads } from "./codec/describe.ts";
 export type * from "./codec/message.ts";
+export type { KeyLifetime } from "./codec/notifies/keyLifetime.ts";
 export type { TrafficSelector } from "./codec/trafficSelector.ts";
 export type * from "./crypto/provider.ts";
 export { algorithmIdentifierOf } from "./crypto/signature.ts";
@@ -16,6 +17,13 @@ export { type CipherSuite, resolveSuite, type SuiteTransforms } from "./crypto/s
 export type { EngineCounters } from "./engine/counters.ts";
 export { IkeEndpoint } from "./engine/endpoint.ts";
 export type * from "./engine/machine.ts";
+export {
+  encodeSaInitProbe,
+  newSaInitProbe,
+  readSaInitProbeAnswer,
+  type SaInitProbe,
+  type SaInitProbeAnswer,
+} from "./engine/saInitProbe.ts";
 export { defaultSettings, type EngineSettings } from "./engine/settings.ts";
 export type { IkeSaView } from "./engine/view.ts";
 export * from "./policy/address.ts";
