@@ -3,6 +3,7 @@
  * The engine is a state machine without I/O: inputs in, ordered effects out.
  */
 import type { Secret } from "../bytes/secret.ts";
+import type { KeyLifetime } from "../codec/notifies/keyLifetime.ts";
 import type { TrafficSelector } from "../codec/trafficSelector.ts";
 import type { SigningKey } from "../crypto/provider.ts";
 
@@ -115,6 +116,8 @@ export type IkeInput =
       readonly taken: KeyIdBitmap;
       readonly terms: MktTerms;
       readonly rekeys?: number;
+      /** Told to a peer that speaks karp; a hint. */
+      readonly lifetime?: KeyLifetime;
     }
   /**
    * Tell the peer. With `connect` an IKE SA is begun (childless, RFC 6023) when there is none; without, the request
@@ -180,6 +183,10 @@ export interface NegotiatedMkt {
   /** What decided MktPolicy.consider on the responder's side (session name, opaque to the engine). */
   readonly context?: string;
   readonly credentialFingerprint: string;
+  /** As in `createMkt` or in the policy's decision: whether the peer was told depends on whether it speaks karp. */
+  readonly lifetime?: KeyLifetime;
+  /** The peer's KMP_KEY_LIFETIME: a hint. */
+  readonly peerLifetime?: KeyLifetime;
   /** The lowest of the four nonces belongs to us/peer: for collision rules (RFC 7296 section 2.8.1). */
   readonly nonces: { readonly initiator: Uint8Array; readonly responder: Uint8Array };
 }
@@ -226,7 +233,6 @@ export type IkeEvent =
       readonly state: number;
       readonly reason: string;
     }
-  | { readonly kind: "keyLifetime"; readonly peer: string; readonly softSeconds: number; readonly hardSeconds: number }
   | { readonly kind: "freeze"; readonly peer: string; readonly seconds: number }
   /**
    * The peer will not prefer these again; `recvIds` are our RecvIDs. Already answered. Also an MKT whose answer never left
@@ -268,6 +274,8 @@ export interface MktRequest {
   readonly taken?: KeyIdBitmap;
   /** REKEY_SA: our RecvID of the MKT to replace (the peer's SendID). */
   readonly rekeys?: number;
+  /** When the peer means to replace the MKT, and to let it go (its KMP_KEY_LIFETIME): a hint. */
+  readonly peerLifetime?: KeyLifetime;
   /** True inside IKE_AUTH (no PFS possible there). */
   readonly inIkeAuth: boolean;
 }
@@ -280,6 +288,8 @@ export type MktDecision =
       /** Our SendID of the MKT replaced. */
       readonly replaces?: number;
       readonly context: string;
+      /** Told to a peer that speaks karp; a hint. */
+      readonly lifetime?: KeyLifetime;
     }
   | { readonly kind: "refuse"; readonly notifyType: number; readonly data?: Uint8Array; readonly detail: string };
 

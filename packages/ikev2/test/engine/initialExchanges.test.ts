@@ -280,7 +280,7 @@ test("without our Vendor ID no private notify is sent or understood (RFC 7296 se
   assert.equal(pair.a.last("informFailed").requestId, requestId);
   // KEYID_IN_USE is a private number too
   pair.b.policy.decide = () => ({ kind: "refuse", notifyType: NotifyType.KEYID_IN_USE, detail: "for the test" });
-  pair.createMkt("a", 2);
+  pair.createMkt("a", 2, { lifetime: { softSeconds: 60, hardSeconds: 120 } });
   pair.step("a: CREATE_CHILD_SA request {SA, N, TSi, TSr}");
   pair.step("b: CREATE_CHILD_SA response {N(NO_ADDITIONAL_SAS)}");
   // A private notify that comes nevertheless means nothing: the second D becomes N(KMP_KEY_STATE) for SendID 1, state 2

@@ -145,6 +145,10 @@ function rollover(view: RolloverView, { sessions: [session], keys: own }: Around
       `  hard      ${moment(view.hardDeadline, now)}${view.atHardDeadline === undefined ? "" : `, then: ${view.atHardDeadline}`}`,
     );
   }
+  if (view.peerSoftDeadline !== undefined && view.peerHardDeadline !== undefined) {
+    const soft = moment(view.peerSoftDeadline, now);
+    lines.push(`  peer's    soft ${soft}, hard ${moment(view.peerHardDeadline, now)}`);
+  }
   if (view.nextCommand !== undefined) lines.push(`  try       ${view.nextCommand}`);
   for (const step of view.timeline) lines.push(`  ${instant(step.at)} ${step.text}`);
   return lines.join("\n");

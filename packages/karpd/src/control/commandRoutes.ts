@@ -124,6 +124,7 @@ const STATUS: Readonly<Record<string, number>> = {
   frozen: 409,
   keyInUse: 409,
   keyIdInUse: 409,
+  notStored: 503,
 };
 
 function answer(reply: FastifyReply, result: CommandReply): FastifyReply {

@@ -41,6 +41,9 @@ export interface RolloverView {
   readonly softDeadline?: string;
   readonly hardDeadline?: string;
   readonly atHardDeadline?: string;
+  /** When the peer means to replace the newest key, and to let it go: a hint that it gave, until we restart. */
+  readonly peerSoftDeadline?: string;
+  readonly peerHardDeadline?: string;
   /** No rollover begins before, because somebody here or at the peer froze them. */
   readonly frozenUntil?: string;
   readonly peerFrozenUntil?: string;

@@ -241,6 +241,20 @@ describe("the command line's side", () => {
     assert.equal((await refusal(other)).code, "notKarp");
   });
 
+  test("a promise that is not on disk: 503, try again", async (t) => {
+    const { path, backend } = await serve(t);
+    backend.command = () => Promise.resolve({ ok: false, code: "notStored", text: "not on disk" });
+    const body = JSON.stringify({ session: "bgp1" });
+    const { heard, isOver } = caller(
+      t,
+      path,
+      `POST /v1/rekey HTTP/1.1\r\nHost: karp\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    );
+    await until(isOver, () => heard());
+    assert.match(heard(), /^HTTP\/1\.1 503 /);
+    assert.match(heard(), /"code":"notStored"/);
+  });
+
   test("a daemon that goes in the middle of an answer: said", async (t) => {
     const path = place(t);
     const server = createHttpServer((_request, response) => {

@@ -44,6 +44,10 @@ test("a silent peer: the keys in place work past the soft lifetime, the view say
   keyed(pair);
   pair.b.crash();
   pair.world.run(2 * 3600);
+  assert.ok(
+    pair.world.runUntil(() => pair.a.rollover().nextAt !== undefined, 60),
+    "between two attempts",
+  );
   const rollover = pair.a.rollover();
   assert.equal(rollover.waitingFor?.whom, "b");
   assert.ok(rollover.waitingFor?.since !== undefined && rollover.nextAt !== undefined);

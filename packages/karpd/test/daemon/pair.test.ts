@@ -40,6 +40,7 @@ describe("two daemons on loopback", { concurrency: 4 }, () => {
       "  next      AT",
       "  soft      AT",
       "  hard      AT, then: the key is kept, with an alarm",
+      "  peer's    soft AT, hard AT",
     ]) {
       assert.match(rollovers, line(expected));
     }

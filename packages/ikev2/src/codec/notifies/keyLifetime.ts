@@ -9,9 +9,12 @@ export interface KeyLifetime {
   readonly hardSeconds: number;
 }
 
+/** Octets of its Notification Data. */
+export const KEY_LIFETIME_BYTES = 8;
+
 /** KMP_KEY_LIFETIME 48642: soft, then hard lifetime, 4 octets of seconds each. */
 export function encodeKeyLifetime(lifetime: KeyLifetime): NotifyPayload {
-  const writer = new ByteWriter(8);
+  const writer = new ByteWriter(KEY_LIFETIME_BYTES);
   writer.uint32(lifetime.softSeconds);
   writer.uint32(lifetime.hardSeconds);
   return encodePlainNotify(NotifyType.KMP_KEY_LIFETIME, writer.finish());

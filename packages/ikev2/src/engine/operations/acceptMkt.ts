@@ -8,6 +8,7 @@ import type { NotifyPayload, Payload, SaPayload } from "../../codec/message.ts";
 import { decodeRekeySa, encodeChildSaNotFound } from "../../codec/notifies/childSa.ts";
 import { encodeInvalidKePayload } from "../../codec/notifies/invalidKePayload.ts";
 import { decodeKeyIdsTaken } from "../../codec/notifies/keyIds.ts";
+import { encodeKeyLifetime } from "../../codec/notifies/keyLifetime.ts";
 import { encodePlainNotify } from "../../codec/notifies/notify.ts";
 import { chooseMktProposal, type MktExchange, offeredSendId } from "../../policy/mktProposal.ts";
 import { narrow } from "../../policy/trafficSelectors.ts";
@@ -19,6 +20,7 @@ import type { IkeSa } from "../ikeSa.ts";
 import type { MktDecision, MktRequest, NegotiatedMkt } from "../machine.ts";
 import { notifyOf, payloadOf } from "../payloads.ts";
 import type { HeldResponse, Secured } from "../states.ts";
+import { peerLifetimeOf } from "./lifetimeHint.ts";
 import { masterKeyOf } from "./masterKey.ts";
 import { copy } from "./mktAnswer.ts";
 import { NONCE_BYTES } from "./saInitPayloads.ts";
@@ -127,7 +129,7 @@ function negotiate(engine: EngineContext, sa: IkeSa, secured: Secured, question:
   if (conflict !== undefined) return refusal(NotifyType.TEMPORARY_FAILURE, conflict);
   const rekeyed = rekeyedMkt(sa, secured, payloads);
   if (rekeyed.kind === "refusal") return rekeyed;
-  const asked = mktRequest(secured, question, recvId, rekeyed.recvId);
+  const asked = mktRequest(engine, secured, question, { recvId, rekeys: rekeyed.recvId });
   const decision = engine.policy.consider(asked, engine.now);
   if (decision.kind === "refuse") {
     const notify = publicNotify(secured, decision.notifyType, decision.data);
@@ -163,8 +165,14 @@ function rekeyedMkt(
   return { kind: "found", recvId };
 }
 
-function mktRequest(secured: Secured, question: MktQuestion, recvId: number, rekeys: number | undefined): MktRequest {
+function mktRequest(
+  engine: EngineContext,
+  secured: Secured,
+  question: MktQuestion,
+  { recvId, rekeys }: { readonly recvId: number; readonly rekeys: number | undefined },
+): MktRequest {
   const { payloads } = question;
+  const peerLifetime = peerLifetimeOf(engine, secured, payloads);
   const taken = secured.peerSpeaksKarp ? notifyOf(payloads, NotifyType.KMP_KEYIDS_TAKEN) : undefined;
   const tsi = payloadOf(payloads, "TSi")?.selectors.map(copy);
   const tsr = payloadOf(payloads, "TSr")?.selectors.map(copy);
@@ -175,6 +183,7 @@ function mktRequest(secured: Secured, question: MktQuestion, recvId: number, rek
     ...(tsi === undefined || tsr === undefined ? {} : { localSelectors: tsr, remoteSelectors: tsi }),
     ...(taken === undefined ? {} : { taken: new Uint8Array(decodeKeyIdsTaken(taken)) }),
     ...(rekeys === undefined ? {} : { rekeys }),
+    ...(peerLifetime === undefined ? {} : { peerLifetime }),
     inIkeAuth: question.exchange === "IKE_AUTH",
   };
 }
@@ -189,7 +198,8 @@ function accept(
 ): Refusal | Acceptance {
   const { exchange, payloads } = question;
   const ke = payloadOf(payloads, "KE");
-  const { sendId, terms } = decision;
+  const { sendId, terms, lifetime } = decision;
+  const { peerLifetime } = asked;
   const chosen = chooseMktProposal(offered.proposals, terms, {
     sendId,
     recvId: asked.recvId,
@@ -222,6 +232,8 @@ function accept(
       ...(decision.replaces === undefined ? {} : { replaces: decision.replaces }),
       context: decision.context,
       credentialFingerprint: secured.credentialFingerprint,
+      ...(lifetime === undefined ? {} : { lifetime }),
+      ...(peerLifetime === undefined ? {} : { peerLifetime }),
       nonces,
     },
     payloads: [
@@ -234,6 +246,7 @@ function accept(
             { kind: "TSi", selectors: remoteSelectors },
             { kind: "TSr", selectors: localSelectors },
           ] as const)),
+      ...(lifetime === undefined || !secured.peerSpeaksKarp ? [] : [encodeKeyLifetime(lifetime)]),
     ],
   };
 }

@@ -6,6 +6,7 @@ import type { NotifyPayload, Payload } from "../../codec/message.ts";
 import { encodeRekeySa } from "../../codec/notifies/childSa.ts";
 import { decodeInvalidKePayload } from "../../codec/notifies/invalidKePayload.ts";
 import { decodeKeyIdInUse, decodeKeyIdsTaken, encodeKeyIdsTaken } from "../../codec/notifies/keyIds.ts";
+import { encodeKeyLifetime } from "../../codec/notifies/keyLifetime.ts";
 import { buildMktProposals, type MktExchange } from "../../policy/mktProposal.ts";
 import { ExchangeType } from "../../registry/exchangeType.ts";
 import { KeyExchangeMethod } from "../../registry/keyExchangeMethod.ts";
@@ -22,6 +23,7 @@ import { closeGracefully } from "../removal.ts";
 import { enqueue, retryLater, submit } from "../requests.ts";
 import type { Secured } from "../states.ts";
 import { Inform } from "./inform.ts";
+import { peerLifetimeOf } from "./lifetimeHint.ts";
 import { masterKeyOf } from "./masterKey.ts";
 import { type AcceptedMkt, checkMktResponse, type MktOffer } from "./mktAnswer.ts";
 import { NONCE_BYTES } from "./saInitPayloads.ts";
@@ -36,6 +38,13 @@ interface OfferOptions {
 }
 
 type Nonces = NegotiatedMkt["nonces"];
+
+/** What the exchange brought besides the answer itself. */
+interface Around {
+  readonly nonces: Nonces;
+  readonly rekeys: number | undefined;
+  readonly peerLifetime: NegotiatedMkt["peerLifetime"];
+}
 
 export class MktCreation implements PeerOperation {
   readonly name = "createMkt";
@@ -60,7 +69,7 @@ export class MktCreation implements PeerOperation {
     this.requestId = wanted.requestId;
   }
 
-  /** [N(REKEY_SA),] SA, Ni, [KEi,] TSi, TSr, [N(KMP_KEYIDS_TAKEN)]  --> */
+  /** [N(REKEY_SA),] SA, Ni, [KEi,] TSi, TSr, [N(KMP_KEYIDS_TAKEN), N(KMP_KEY_LIFETIME)]  --> */
   request(engine: EngineContext, sa: IkeSa): readonly Payload[] | undefined {
     const { secured } = sa;
     if (this.isOver || secured === undefined) return undefined;
@@ -73,7 +82,7 @@ export class MktCreation implements PeerOperation {
 
   /** The payloads that ask for the MKT, in whichever exchange. */
   offer(engine: EngineContext, options: OfferOptions): readonly Payload[] {
-    const { terms, sendId, taken } = this.#wanted;
+    const { terms, sendId, taken, lifetime } = this.#wanted;
     const { exchange, peerSpeaksKarp, rekeys } = options;
     const isCreate = exchange === "CREATE_CHILD_SA";
     const keyExchange = isCreate ? this.#generate(engine) : undefined;
@@ -88,6 +97,7 @@ export class MktCreation implements PeerOperation {
     }
     payloads.push({ kind: "TSi", selectors: terms.localSelectors }, { kind: "TSr", selectors: terms.remoteSelectors });
     if (peerSpeaksKarp) payloads.push(encodeKeyIdsTaken(taken));
+    if (peerSpeaksKarp && lifetime !== undefined) payloads.push(encodeKeyLifetime(lifetime));
     return payloads;
   }
 
@@ -98,7 +108,7 @@ export class MktCreation implements PeerOperation {
     this.receiveAnswer(engine, sa, sa.secured, payloads, { initiator, responder });
   }
 
-  /** <--  SA, [Nr, [KEr,]] TSi, TSr, or a notify that says why not; inside of IKE_AUTH or CREATE_CHILD_SA. */
+  /** <--  SA, [Nr, [KEr,]] TSi, TSr, [N(KMP_KEY_LIFETIME)], or a notify that says why not; inside of IKE_AUTH or CREATE_CHILD_SA. */
   receiveAnswer(
     engine: EngineContext,
     sa: IkeSa,
@@ -120,7 +130,8 @@ export class MktCreation implements PeerOperation {
       this.failed(engine, { reason: "invalidResponse", detail });
       return;
     }
-    this.#succeed(engine, secured, accepted.value, nonces, offer?.rekeys);
+    const peerLifetime = peerLifetimeOf(engine, secured, payloads);
+    this.#succeed(engine, secured, accepted.value, { nonces, rekeys: offer?.rekeys, peerLifetime });
   }
 
   failed(engine: EngineContext, failure: ExchangeFailure, takenByPeer?: KeyIdBitmap): void {
@@ -135,9 +146,10 @@ export class MktCreation implements PeerOperation {
     this.peer.stopWaiting(this);
   }
 
-  #succeed(engine: EngineContext, secured: Secured, accepted: AcceptedMkt, nonces: Nonces, rekeys?: number): void {
+  #succeed(engine: EngineContext, secured: Secured, accepted: AcceptedMkt, around: Around): void {
     const { choice, localSelectors, remoteSelectors, sharedSecret } = accepted;
-    const { sendId } = this.#wanted;
+    const { nonces, rekeys, peerLifetime } = around;
+    const { sendId, lifetime } = this.#wanted;
     const masterKey = masterKeyOf(engine, secured.cipher, choice.integrity, nonces, sharedSecret);
     secured.mkts.set(sendId, choice.recvId);
     this.#finish(engine);
@@ -153,6 +165,8 @@ export class MktCreation implements PeerOperation {
       remoteSelectors,
       ...(rekeys === undefined ? {} : { replaces: rekeys }),
       credentialFingerprint: secured.credentialFingerprint,
+      ...(lifetime === undefined ? {} : { lifetime }),
+      ...(peerLifetime === undefined ? {} : { peerLifetime }),
       nonces,
     });
   }

@@ -1,7 +1,6 @@
 /** The INFORMATIONAL exchange, RFC 7296 section 1.4: the responder's half. */
 import type { DeletePayload, NotifyPayload, Payload } from "../../codec/message.ts";
 import { decodeFreeze } from "../../codec/notifies/freeze.ts";
-import { decodeKeyLifetime } from "../../codec/notifies/keyLifetime.ts";
 import { decodeKeyState } from "../../codec/notifies/keyState.ts";
 import { nameOf } from "../../registry/nameOf.ts";
 import { NotifyType } from "../../registry/notifyType.ts";
@@ -63,8 +62,6 @@ function eventsOf(secured: Secured, notifies: readonly NotifyPayload[]): readonl
         const { sendId, state, reason } = decodeKeyState(notify);
         return [{ kind: "keyState", peer, recvId: sendId, state, reason }];
       }
-      case NotifyType.KMP_KEY_LIFETIME:
-        return [{ kind: "keyLifetime", peer, ...decodeKeyLifetime(notify) }];
       case NotifyType.KMP_FREEZE:
         return [{ kind: "freeze", peer, seconds: decodeFreeze(notify) }];
       default:

@@ -3,6 +3,7 @@ import { hasKeyId, NotifyType } from "@karp/ikev2";
 import { algorithmOfIntegrity } from "../keytable/algorithms.ts";
 import { type Association, candidates, currentMkt, isServing, liveMkts, type Mkt } from "./association.ts";
 import { hear } from "./hear.ts";
+import { leaveFirstMove, planLifetime } from "./lifetimes.ts";
 import { formatOrigin, makeMkt, originFact, originOf } from "./makeMkt.ts";
 import type { Peer } from "./peer.ts";
 import { isConfirmedByPeer } from "./rules.ts";
@@ -35,6 +36,7 @@ export function consider(ground: Ground, peer: Peer, association: Association, r
     kind: "accept",
     sendId,
     terms: termsOf(association, peer.config),
+    lifetime: leaveFirstMove(association, planLifetime(ground, association), request.peerLifetime),
     ...(replaces === undefined || request.rekeys === undefined ? {} : { replaces: replaces.row.sendId }),
     context: association.name,
   };
@@ -130,6 +132,8 @@ export function admit(
     replaces,
     origin: originOf(association, negotiated),
     selectors: { localSelectors: negotiated.localSelectors, remoteSelectors: negotiated.remoteSelectors },
+    lifetime: negotiated.lifetime,
+    peerLifetime: negotiated.peerLifetime,
     commitId: negotiated.commitId,
   });
   association.mkts = [...association.mkts, mkt];

@@ -1,4 +1,4 @@
-import type { Instant, UnixMilliseconds } from "@karp/ikev2";
+import type { Instant, KeyLifetime, UnixMilliseconds } from "@karp/ikev2";
 import type { DriverKey, Observation } from "../../ports/routingDriver.ts";
 import type { SessionConfiguration } from "../configuration.ts";
 import type { HeapItem } from "../deadlineHeap.ts";
@@ -59,6 +59,8 @@ export interface Mkt {
   readonly heldAt: Instant;
   readonly softAt: Instant | undefined;
   readonly hardAt: Instant | undefined;
+  /** What the peer said of its own lifetimes when the MKT was made; not kept across a restart. */
+  readonly peerLifetime: KeyLifetime | undefined;
   readonly origin: Origin | undefined;
   /** As negotiated by this process; undefined after a restart. */
   readonly selectors: SelectorPair | undefined;

@@ -52,8 +52,6 @@ export function onIkeEvent(turn: Turn, directory: Directory, event: IkeEvent): v
     case "freeze":
       onPeerSaid(turn, directory, event);
       return;
-    case "keyLifetime":
-      return;
     default:
       onIkeSa(turn, directory, event);
   }

@@ -1,10 +1,11 @@
-import type { Instant, NegotiatedMkt, Now, Secret } from "@karp/ikev2";
+import type { Instant, KeyLifetime, NegotiatedMkt, Now, Secret } from "@karp/ikev2";
 import { hex } from "@karp/ikev2";
 import type { SessionConfiguration } from "../configuration.ts";
 import { keyFingerprint } from "../keytable/fingerprint.ts";
 import type { CreatedBy, KeyTableRow, MktAlgorithm } from "../keytable/row.ts";
 import { later, wallLater } from "../time.ts";
 import type { Association, Mkt, Origin, Situation } from "./association.ts";
+import { leaveFirstMove, planLifetime } from "./lifetimes.ts";
 import type { Ground, Turn } from "./turn.ts";
 
 export interface NewKey {
@@ -18,6 +19,9 @@ export interface NewKey {
   readonly replaces: Mkt | undefined;
   readonly origin: Origin | undefined;
   readonly selectors?: Mkt["selectors"];
+  /** As the peer was told; planned anew where nobody was. */
+  readonly lifetime?: KeyLifetime | undefined;
+  readonly peerLifetime?: KeyLifetime | undefined;
   readonly commitId: number | undefined;
 }
 
@@ -25,12 +29,13 @@ export interface NewKey {
 export function makeMkt(turn: Turn, association: Association, key: NewKey): Mkt {
   const { now } = turn;
   const lives = key.createdBy !== "placeholder";
-  const softSeconds = softLifetimeSeconds(turn, association);
-  const { hardSeconds } = association.session.rollover;
+  const planned = key.lifetime ?? planLifetime(turn.ground, association);
+  const { softSeconds, hardSeconds } = leaveFirstMove(association, planned, key.peerLifetime);
   const row = makeRow(turn, association, key, lives ? { softSeconds, hardSeconds } : undefined);
   const mkt = wrap(turn.ground, row, { name: "held", since: now.monotonic }, now.monotonic, {
     softAt: lives ? later(now.monotonic, softSeconds) : undefined,
     hardAt: lives ? later(now.monotonic, hardSeconds) : undefined,
+    peerLifetime: key.peerLifetime,
     origin: key.origin,
     selectors: key.selectors,
   });
@@ -51,6 +56,7 @@ export function restoreMkt(
   const mkt = wrap(ground, row, restoredSituation(row, session, now), now.monotonic, {
     softAt: restoredDeadline(row.softExpiresAt, now, 0, session?.rollover.everySeconds),
     hardAt: restoredDeadline(row.hardExpiresAt, now, GRACE_SECONDS, session?.rollover.hardSeconds),
+    peerLifetime: undefined,
     origin,
     selectors: undefined,
   });
@@ -125,7 +131,7 @@ function wrap(
   row: KeyTableRow,
   situation: Situation,
   heldAt: Instant,
-  fixed: Pick<Mkt, "softAt" | "hardAt" | "origin" | "selectors">,
+  fixed: Pick<Mkt, "softAt" | "hardAt" | "peerLifetime" | "origin" | "selectors">,
 ): Mkt {
   return {
     row,
@@ -195,24 +201,6 @@ function makeRow(
           hardExpiresAt: wallLater(wall, lifetimes.hardSeconds),
         }),
   };
-}
-
-/**
- * Each end has a soft lifetime of its own. The end with the lower identity takes the early half of the jitter and the
- * other the late half, so that the two are seldom due together.
- */
-function softLifetimeSeconds(turn: Turn, association: Association): number {
-  const { everySeconds, jitter } = association.session.rollover;
-  const shift = everySeconds * jitter * turn.random();
-  return isFirstToAct(association) ? everySeconds - shift : everySeconds + shift + LATE_END_SECONDS;
-}
-
-/** The other end waits this much longer: without jitter too, one begins and the other answers. */
-const LATE_END_SECONDS = 2;
-
-/** The end with the lower identity begins; the other gives it a moment first. */
-export function isFirstToAct({ peer }: Association): boolean {
-  return peer === undefined || peer.localIdentity < peer.remoteIdentity;
 }
 
 export function originOf(

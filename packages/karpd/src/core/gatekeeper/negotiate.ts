@@ -16,7 +16,7 @@ import {
 } from "./association.ts";
 import { giveUp } from "./collide.ts";
 import { askedFact, doubt, forgetDoubts, forgetSendId } from "./doubts.ts";
-import { isFirstToAct } from "./makeMkt.ts";
+import { isFirstToAct, planLifetime } from "./lifetimes.ts";
 import { isInUse, mayBeInUse, obstacleTo } from "./obstacles.ts";
 import { isOfPeer, retryAt } from "./peerState.ts";
 import { clearRequest } from "./request.ts";
@@ -171,6 +171,7 @@ function start(
     sendId,
     taken: turn.ground.keyIds.recvIdsTaken(peer, association.session),
     terms: termsOf(association, peer),
+    lifetime: planLifetime(turn.ground, association),
     ...(rekeys === undefined ? {} : { rekeys: rekeys.row.sendId }),
   });
 }

@@ -1,7 +1,8 @@
 import { Secret } from "@karp/ikev2";
 import { mktAlgorithms } from "../keytable/algorithms.ts";
 import { type Association, isLive, isPlaceholder, type Mkt } from "./association.ts";
-import { isFirstToAct, makeMkt } from "./makeMkt.ts";
+import { isFirstToAct } from "./lifetimes.ts";
+import { makeMkt } from "./makeMkt.ts";
 import type { Turn } from "./turn.ts";
 
 /**

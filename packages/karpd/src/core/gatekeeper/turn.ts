@@ -128,9 +128,13 @@ export class Turn {
 
   /** A number in [0, 1). */
   random(): number {
-    const octets = this.ground.crypto.random(4);
-    return octets.reduce((sum, octet) => sum * 256 + octet, 0) / 2 ** 32;
+    return randomOf(this.ground);
   }
+}
+
+/** A number in [0, 1). */
+export function randomOf({ crypto }: Pick<Ground, "crypto">): number {
+  return crypto.random(4).reduce((sum, octet) => sum * 256 + octet, 0) / 2 ** 32;
 }
 
 /** The last few lines of what happened to a session, for people. */

@@ -1,5 +1,5 @@
 import type { Instant, Now } from "@karp/ikev2";
-import { formatRfc3339, secondsBetween, wallLater } from "../time.ts";
+import { formatRfc3339, later, secondsBetween, wallLater } from "../time.ts";
 import type { DaemonViews, KeyView, PeerView, RolloverView, SessionView } from "../views.ts";
 import { type Association, currentMkt, isAccepted, isLive, isPlaceholder, isServing, type Mkt } from "./association.ts";
 import { explain, stepOf } from "./explain.ts";
@@ -139,11 +139,23 @@ function rolloverView(gatekeeper: Gatekeeper, association: Association, now: Now
           ? "the session fails closed"
           : "the key is kept, with an alarm",
     ),
+    ...peerDeadlines(newest, now),
     ...defined("frozenUntil", frozenUntil(association.frozenUntil, now)),
     ...defined("peerFrozenUntil", frozenUntil(association.peer?.frozenUntil, now)),
     completed: association.completedRollovers,
     ...defined("nextCommand", explained.nextCommand),
     timeline: association.timeline.map(({ at, text }) => ({ at: formatRfc3339(at), text })),
+  };
+}
+
+/** As the peer said when it took part in making the key. */
+function peerDeadlines(mkt: Mkt | undefined, now: Now): Pick<RolloverView, "peerSoftDeadline" | "peerHardDeadline"> {
+  const { heldAt, peerLifetime } = mkt ?? {};
+  if (heldAt === undefined || peerLifetime === undefined) return {};
+  const { softSeconds, hardSeconds } = peerLifetime;
+  return {
+    peerSoftDeadline: wallOf(later(heldAt, softSeconds), now),
+    peerHardDeadline: wallOf(later(heldAt, hardSeconds), now),
   };
 }
 

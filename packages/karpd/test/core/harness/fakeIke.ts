@@ -6,6 +6,7 @@ import type {
   IkePeer,
   InformItem,
   Instant,
+  KeyLifetime,
   Machine,
   MktPolicy,
   NegotiatedMkt,
@@ -32,11 +33,18 @@ type Body =
       readonly nonce: string;
       readonly key: string;
       readonly selectors: string;
+      readonly lifetime?: KeyLifetime;
     }
   | { readonly kind: "inform"; readonly items: readonly InformItem[] };
 
 type Answer =
-  | { readonly kind: "mkt"; readonly sendId: number; readonly nonce: string; readonly integrity: number }
+  | {
+      readonly kind: "mkt";
+      readonly sendId: number;
+      readonly nonce: string;
+      readonly integrity: number;
+      readonly lifetime?: KeyLifetime;
+    }
   | { readonly kind: "refused"; readonly notifyType: number; readonly data?: string }
   | { readonly kind: "informed"; readonly sendIds: readonly number[] };
 
@@ -99,7 +107,7 @@ export class FakeIke implements Machine<IkeInput, IkeEffect> {
         this.#configure(input.peers);
         return;
       case "createMkt": {
-        const { requestId, peer, sendId, terms, taken, rekeys } = input;
+        const { requestId, peer, sendId, terms, taken, rekeys, lifetime } = input;
         const body: Body = {
           kind: "mkt",
           sendId,
@@ -109,6 +117,7 @@ export class FakeIke implements Machine<IkeInput, IkeEffect> {
           ...(rekeys === undefined ? {} : { rekeys }),
           nonce: hex(this.#options.random(8)),
           key: hex(this.#options.random(16)),
+          ...(lifetime === undefined ? {} : { lifetime }),
           selectors: JSON.stringify([terms.localSelectors, terms.remoteSelectors].map((set) => set.map(pack))),
         };
         const { localSelectors, remoteSelectors } = terms;
@@ -244,6 +253,7 @@ export class FakeIke implements Machine<IkeInput, IkeEffect> {
         ...(localSelectors === undefined || remoteSelectors === undefined ? {} : { localSelectors, remoteSelectors }),
         taken: unhex(body.taken),
         ...(body.rekeys === undefined ? {} : { rekeys: body.rekeys }),
+        ...(body.lifetime === undefined ? {} : { peerLifetime: body.lifetime }),
         inIkeAuth: wire.isFirst,
       },
       now,
@@ -259,7 +269,10 @@ export class FakeIke implements Machine<IkeInput, IkeEffect> {
     const nonce = hex(this.#options.random(8));
     this.#lastCommit += 1;
     const commitId = this.#lastCommit;
-    this.#commits.set(commitId, { link, wire, answer: { kind: "mkt", sendId: decision.sendId, nonce, integrity } });
+    const { lifetime } = decision;
+    const told = lifetime === undefined ? {} : { lifetime };
+    const answer: Answer = { kind: "mkt", sendId: decision.sendId, nonce, integrity, ...told };
+    this.#commits.set(commitId, { link, wire, answer });
     this.#event({
       kind: "mktNegotiated",
       peer: link.config.name,
@@ -275,6 +288,8 @@ export class FakeIke implements Machine<IkeInput, IkeEffect> {
       ...(decision.replaces === undefined ? {} : { replaces: decision.replaces }),
       context: decision.context,
       credentialFingerprint: fingerprint(link),
+      ...told,
+      ...(body.lifetime === undefined ? {} : { peerLifetime: body.lifetime }),
       nonces: { initiator: unhex(body.nonce), responder: unhex(nonce) },
     });
   }
@@ -337,6 +352,8 @@ export class FakeIke implements Machine<IkeInput, IkeEffect> {
       remoteSelectors: job.remoteSelectors ?? [],
       ...(body.rekeys === undefined ? {} : { replaces: body.rekeys }),
       credentialFingerprint: fingerprint(link),
+      ...(body.lifetime === undefined ? {} : { lifetime: body.lifetime }),
+      ...(answer.lifetime === undefined ? {} : { peerLifetime: answer.lifetime }),
       nonces: { initiator: unhex(body.nonce), responder: unhex(answer.nonce) },
     });
   }
