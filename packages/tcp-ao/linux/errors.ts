@@ -8,6 +8,9 @@ export type TcpAoOperation =
   | "bind"
   | "getsockopt SO_DOMAIN"
   | "setsockopt SO_REUSEADDR"
+  | "setsockopt SO_BINDTODEVICE"
+  | "setsockopt IPV6_V6ONLY"
+  | "find device"
   | "TCP_AO_ADD_KEY"
   | "TCP_AO_DEL_KEY"
   | "TCP_AO_INFO get"
@@ -58,6 +61,7 @@ export type LinuxTcpAoErrorCode =
   | "kernelTooOld"
   | "tooManyDescriptors"
   | "notConnected"
+  | "noSuchDevice"
   | "unexpected";
 
 export interface Explanation {
@@ -149,6 +153,10 @@ const forAll: Readonly<Record<string, Explanation>> = {
   EAFNOSUPPORT: { code: "addressFamilyMismatch", advice: "the address is of another family than the socket" },
   EADDRINUSE: { code: "addressInUse", advice: "another socket has this address and port; stop it or choose another" },
   EADDRNOTAVAIL: { code: "addressNotAvailable", advice: "this host does not have the local address" },
+  ENODEV: {
+    code: "noSuchDevice",
+    advice: "this network namespace has no such device or VRF; create it first, and look at the spelling",
+  },
   EMFILE: { code: "tooManyDescriptors", advice: "this process has all the descriptors it may have; raise LimitNOFILE" },
   ENFILE: { code: "tooManyDescriptors", advice: "the machine has no descriptors left; raise fs.file-max" },
   ENOTCONN: { code: "notConnected", advice: "the socket is not connected; wait until it is" },
@@ -176,6 +184,12 @@ const forOperation: Partial<Record<TcpAoOperation, Readonly<Record<string, Expla
       advice: "the peer has a TCP MD5 password on this socket; remove the password first (RFC 5925 section 2.2)",
     },
     EMSGSIZE: { code: "macTooLong", advice: "the MAC does not fit into the options of a SYN; use a shorter one" },
+  },
+  "setsockopt SO_BINDTODEVICE": {
+    EPERM: {
+      code: "notPermitted",
+      advice: "the process may not choose a device for this socket; it needs CAP_NET_RAW",
+    },
   },
   TCP_AO_DEL_KEY: {
     EBUSY: {

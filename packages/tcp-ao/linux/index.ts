@@ -3,12 +3,21 @@ export { destroySocket, listTcpSockets } from "./diagnostics.ts";
 export { LinuxTcpAoError, type LinuxTcpAoErrorCode, type TcpAoOperation } from "./errors.ts";
 export { findSocketHolders, type SocketHolder } from "./holders.ts";
 export type { KernelSocket } from "./inetDiag.ts";
+export {
+  observeTcpAo,
+  type PeerKey,
+  PeerKeys,
+  type PeerName,
+  type RotateOptions,
+  type TcpAoObservation,
+} from "./peerKeys.ts";
 export { type KernelTcpAo, probeKernelTcpAo } from "./probe.ts";
 export {
   type ConnectTcpAoOptions,
   closeSocket,
   connectTcpAo,
   fdOf,
+  interfaceIndexOf,
   keyListener,
   type ListenTcpAoOptions,
   listenTcpAo,

@@ -20,7 +20,7 @@ export interface KernelSocket {
   readonly cookie: bigint;
   /** The user who made it. */
   readonly uid: number;
-  /** Of an IPv6 listener: it takes no IPv4 connections, and no keys of IPv4 peers. */
+  /** Of an IPv6 listener: it takes no IPv4 connections, so keys of IPv4 peers do nothing there. */
   readonly isIpv6Only?: boolean;
 }
 

@@ -19,6 +19,8 @@ export interface Libc {
   /** Fill in a struct sockaddr. */
   getsockname(fd: number, address: Uint8Array): void;
   getpeername(fd: number, address: Uint8Array): void;
+  /** if_nametoindex(). */
+  interfaceIndex(name: string): number;
   send(operation: TcpAoOperation, fd: number, value: Uint8Array): void;
   /** recvfrom(). @returns the length of the datagram, which may be more than fits into `value` with MSG_TRUNC */
   receive(operation: TcpAoOperation, fd: number, value: Uint8Array, flags: number, sender: Uint8Array): number;
@@ -61,6 +63,7 @@ function load(): Libc {
     getsockopt: library.func("int getsockopt(int fd, int level, int name, void *value, void *length)"),
     getsockname: library.func("int getsockname(int fd, void *address, void *length)"),
     getpeername: library.func("int getpeername(int fd, void *address, void *length)"),
+    interfaceIndex: library.func("unsigned int if_nametoindex(const void *name)"),
     send: library.func("long send(int fd, const void *value, size_t length, int flags)"),
     receive: library.func(
       "long recvfrom(int fd, void *value, size_t length, int flags, void *sender, void *senderLength)",
@@ -89,6 +92,8 @@ function load(): Libc {
     },
     getsockname: (fd, address) => void check("getsockname", calls.getsockname(fd, address, sizeOf(address))),
     getpeername: (fd, address) => void check("getpeername", calls.getpeername(fd, address, sizeOf(address))),
+    interfaceIndex: (name) =>
+      check("find device", calls.interfaceIndex(new TextEncoder().encode(`${name}\0`)) || FAILED),
     send(operation, fd, value) {
       check(
         operation,
@@ -131,6 +136,9 @@ function openLibrary(koffi: Koffi): ReturnType<Koffi["load"]> {
     throw new LinuxTcpAoError("load libc", { code: "ffiUnavailable", advice }, undefined, error);
   }
 }
+
+/** What calls return that failed. */
+const FAILED = -1;
 
 /** A socklen_t that the kernel reads and writes. */
 function sizeOf(address: Uint8Array): Uint8Array {

@@ -30,7 +30,10 @@ export interface KernelKeyName {
   readonly prefixLength?: number;
   readonly sendId: number;
   readonly recvId: number;
-  /** Index of the VRF device that the key is for. Default: any. */
+  /**
+   * Index of the VRF device that the key is for. Default: any. The kernel takes one that is not the socket's own, and
+   * then it guards nothing.
+   */
   readonly ifindex?: number;
 }
 
