@@ -26,6 +26,8 @@ export interface SessionConfiguration {
   /** IkePeer.name. */
   readonly peer: string;
   readonly mode: SessionMode;
+  /** When the first key is negotiated: at once (the default), or when a connection wants one (command `wanted`). */
+  readonly start?: "always" | "on-demand";
   /** In order of preference. */
   readonly algorithms: readonly MktAlgorithm[];
   /** "covered", "omitted", or both in order of preference. */

@@ -52,6 +52,8 @@ export type DaemonEffect =
 export type Command =
   | { readonly kind: "RKMP_generateSA"; readonly session: string }
   | { readonly kind: "RKMP_rekeySA"; readonly session: string }
+  /** A connection of the session waits for a key: at most RKMP_generateSA, and often nothing. */
+  | { readonly kind: "wanted"; readonly session: string }
   | { readonly kind: "Keytable_getSA"; readonly session: string; readonly caller: LocalCaller }
   | { readonly kind: "Keytable_insertSA"; readonly row: ManualKey; readonly caller: LocalCaller }
   | {

@@ -23,6 +23,8 @@ export interface Association extends HeapItem {
   negotiation: Negotiation;
   /** Somebody asked for a new MKT. */
   request: string | undefined;
+  /** When a connection that waits last made a difference. */
+  wantedAt: Instant | undefined;
   /** SendIDs of requests whose fate is unknown: the peer may hold an MKT that we do not. */
   doubtful: readonly Doubt[];
   /** INTEG algorithms that the driver refused. */

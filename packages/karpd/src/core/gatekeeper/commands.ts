@@ -21,6 +21,7 @@ import { isUnderWay } from "./negotiate.ts";
 import { notStored, replyWhenStored } from "./reply.ts";
 import { setRequest } from "./request.ts";
 import type { Turn } from "./turn.ts";
+import { onWanted } from "./wanted.ts";
 
 /** Who may read, insert and delete the keys of a session (invariant 6). */
 export type Entitlement = (caller: LocalCaller, session: string) => boolean;
@@ -44,6 +45,8 @@ export function onSessionCommand(
     case "RKMP_generateSA":
     case "RKMP_rekeySA":
       return requestKey(turn, association, command.kind, requestId);
+    case "wanted":
+      return onWanted(turn, association);
     case "Keytable_getSA":
       return readKey(turn, association, command.caller, isEntitled);
     case "Keytable_rekeySA":

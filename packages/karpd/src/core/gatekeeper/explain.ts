@@ -1,7 +1,15 @@
 import type { Instant, Now } from "@karp/ikev2";
 import { formatRfc3339 } from "../time.ts";
 import type { RolloverView } from "../views.ts";
-import { type Association, candidates, currentMkt, isAccepted, isPlaceholder, type Mkt } from "./association.ts";
+import {
+  type Association,
+  candidates,
+  currentMkt,
+  isAccepted,
+  isPlaceholder,
+  isServing,
+  type Mkt,
+} from "./association.ts";
 import { isWaitingForPeer } from "./peerState.ts";
 import type { Facts, Permission } from "./permission.ts";
 import type { Ground } from "./turn.ts";
@@ -33,6 +41,8 @@ export function explain(ground: Ground, association: Association, now: Now): Exp
   if (association.driver.trouble !== undefined) return ofDriver(association);
   if (negotiation.name === "negotiating")
     return waiting(association, now, "peer", "the peer has not answered yet", negotiation.sinceWall);
+  if (waitsForConnection(association))
+    return waiting(association, now, "session", "on-demand: a connection that wants a key", undefined);
   const candidate = candidates(association).at(-1);
   if (candidate !== undefined) return ofCandidate(ground, association, candidate, now);
   if (negotiation.name === "wanted") return ofWanted(association, negotiation, now);
@@ -40,6 +50,12 @@ export function explain(ground: Ground, association: Association, now: Now): Exp
   if (retiring !== undefined) return ofRetiring(ground, association, retiring, now);
   const { softAt } = currentMkt(association) ?? {};
   return softAt === undefined ? {} : { nextAt: softAt };
+}
+
+/** `since` is not known: nothing has begun. */
+function waitsForConnection({ session, mkts, negotiation, peer }: Association): boolean {
+  if (session.start !== "on-demand" || negotiation.name !== "idle" || peer === undefined) return false;
+  return !mkts.some((mkt) => isServing(mkt));
 }
 
 function ofDriver(association: Association): Explanation {

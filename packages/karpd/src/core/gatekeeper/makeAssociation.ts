@@ -78,6 +78,7 @@ function emptyAssociation(session: SessionConfiguration, peer: Peer | undefined,
     preferred: undefined,
     negotiation: { name: "idle" },
     request: undefined,
+    wantedAt: undefined,
     doubtful: [],
     refusedAlgorithms: [],
     driver: {

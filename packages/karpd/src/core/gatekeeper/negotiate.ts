@@ -80,8 +80,8 @@ function wantedBecause(turn: Turn, association: Association): string | undefined
   if (!association.isManaged || association.peer === undefined) return undefined;
   if (association.revokedBecause !== undefined || association.closing !== undefined) return undefined;
   const newest = newestServing(association);
-  if (newest === undefined) return "there is no key yet";
-  if (association.request !== undefined) return association.request;
+  if (newest === undefined && association.session.start !== "on-demand") return "there is no key yet";
+  if (newest === undefined || association.request !== undefined) return association.request;
   const { foreign } = association.watch;
   if (foreign !== undefined && !association.mkts.some((mkt) => isServing(mkt) && mkt.heldAt > foreign.since)) {
     return foreign.text;
