@@ -3,15 +3,10 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "
 import { join } from "node:path";
 import { Daemon, exec, must } from "./exec.ts";
 import type { Lab } from "./lab.ts";
+import type { Peering, RouterPlan, RoutingDaemon } from "./routingDaemon.ts";
 import { GiveUpError, waitFor } from "./wait.ts";
 
-export interface BgpPeering {
-  /** Name of the `protocol bgp` block. */
-  readonly protocol: string;
-  readonly local: string;
-  readonly localAs: number;
-  readonly remote: string;
-  readonly remoteAs: number;
+export interface BgpPeering extends Peering {
   /** File that the block includes: empty, or `authentication ao; keys { … };`. */
   readonly keyFile: string;
 }
@@ -22,8 +17,14 @@ export interface BirdOptions {
   readonly peering: BgpPeering;
   /** Prefixes that it originates. */
   readonly routes: readonly string[];
-  /** The bird program; default the one on the PATH. */
-  readonly program?: string;
+  /** 3: Debian's bird3 on the PATH (default); 2: bird2, unpacked below /opt. */
+  readonly version?: 2 | 3;
+  /** More lines of the `protocol bgp` block; the last one of a kind wins, so they may change what the lab writes. */
+  readonly protocolLines?: readonly string[];
+  /** More lines of bird.conf. */
+  readonly configurationLines?: readonly string[];
+  /** The `bird:` block of karp.yaml, beside what follows from the lab's paths. */
+  readonly driverWords?: Readonly<Record<string, string>>;
 }
 
 /** What `birdc show protocols all NAME` says; absent is not zero. */
@@ -37,7 +38,18 @@ export interface ProtocolStatus {
   readonly routes: { readonly imported: number; readonly exported: number } | undefined;
 }
 
-export class Bird {
+const PROGRAMS = { 2: "/opt/bird2/usr/sbin/bird", 3: "bird" } as const;
+
+/** Makers of BIRDs for `setUpTwoRouters`. */
+export function bird(options: Partial<BirdOptions> = {}): (lab: Lab, plan: RouterPlan) => Bird {
+  return (lab, { peering, keyFile, ...plan }) => {
+    const made = new Bird(lab, { ...plan, ...options, peering: { ...peering, keyFile } });
+    made.writeKeyFile("# no key yet\n");
+    return made;
+  };
+}
+
+export class Bird implements RoutingDaemon {
   readonly options: BirdOptions;
   readonly log: string;
   readonly #folder: string;
@@ -54,12 +66,31 @@ export class Bird {
     lab.defer(() => this.#daemon?.end("SIGKILL"));
   }
 
+  get namespace(): string {
+    return this.options.namespace;
+  }
+
+  get peering(): BgpPeering {
+    return this.options.peering;
+  }
+
   get #configuration(): string {
     return join(this.#folder, "bird.conf");
   }
 
   get configuration(): string {
     return this.#configuration;
+  }
+
+  get driverWords(): readonly string[] {
+    const words = {
+      include: this.options.peering.keyFile,
+      control: this.#socket,
+      config: this.#configuration,
+      "configure-interval": "1s",
+      ...this.options.driverWords,
+    };
+    return ["driver: bird", `bird: ${JSON.stringify(words)}`];
   }
 
   get controlSocket(): string {
@@ -73,8 +104,8 @@ export class Bird {
 
   /** Starts BIRD in the foreground of its namespace and waits until its control socket answers. */
   async start(): Promise<void> {
-    const { namespace, program = "bird" } = this.options;
-    const command = [program, "-f", "-c", this.#configuration, "-s", this.#socket];
+    const { namespace, version = 3 } = this.options;
+    const command = [PROGRAMS[version], "-f", "-c", this.#configuration, "-s", this.#socket];
     const daemon = new Daemon(`BIRD of ${namespace}`, command, this.log, { namespace });
     this.#daemon = daemon;
     const answers = async (): Promise<string> => {
@@ -82,6 +113,10 @@ export class Bird {
       return await this.birdc("show", "status");
     };
     await waitFor(`BIRD of ${namespace} to answer`, answers, { seconds: 20 });
+  }
+
+  async end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+    await this.#daemon?.end(signal);
   }
 
   /** One birdc command. @throws Error when birdc says that it failed */
@@ -128,25 +163,27 @@ export class Bird {
   }
 }
 
-function birdConfiguration({ routerId, peering, routes }: BirdOptions, log: string): string {
+function birdConfiguration(options: BirdOptions, log: string): string {
+  const { routerId, peering, routes, protocolLines = [], configurationLines = [] } = options;
   const { protocol, local, localAs, remote, remoteAs, keyFile } = peering;
+  const channel = local.includes(":") ? "ipv6" : "ipv4";
   return `log "${log}" all;
 router id ${routerId};
 timeformat protocol iso long ms;
 protocol device { scan time 5; }
 protocol static originated {
-  ipv4;
+  ${channel};
 ${routes.map((route) => `  route ${route} blackhole;`).join("\n")}
 }
 protocol bgp ${protocol} {
   local ${local} as ${localAs};
   neighbor ${remote} as ${remoteAs};
-  ipv4 { import all; export all; };
+  ${channel} { import all; export all; };
   hold time 9; keepalive time 1;
   connect delay time 1; connect retry time 2; error wait time 1, 2;
-include "${keyFile}";
+${protocolLines.map((line) => `  ${line}\n`).join("")}include "${keyFile}";
 }
-`;
+${configurationLines.map((line) => `${line}\n`).join("")}`;
 }
 
 /** Reads the text of `birdc show protocols all NAME` (BIRD 2.20 and 3.4 print it alike). */

@@ -1,8 +1,8 @@
 // A real karp daemon in a network namespace, run from the working tree.
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { Control, type ControlEvent } from "./control.ts";
-import { Daemon, exec } from "./exec.ts";
+import { Daemon, type ExecResult, exec } from "./exec.ts";
 import type { Lab } from "./lab.ts";
 import type { RouterCredentials } from "./pki.ts";
 import { GiveUpError, waitFor } from "./wait.ts";
@@ -10,20 +10,29 @@ import { GiveUpError, waitFor } from "./wait.ts";
 export interface KarpOptions {
   readonly namespace: string;
   readonly router: string;
-  readonly credentials: RouterCredentials;
-  readonly session: KarpSession;
+  /** Absent: the sessions have pre-shared keys. */
+  readonly credentials: RouterCredentials | undefined;
+  /** The first one is what `rekey`, `keys` and `setMode` are about. */
+  readonly sessions: readonly [KarpSession, ...KarpSession[]];
   /** The `rollover:` block, word by word. */
-  readonly rollover: Readonly<Record<string, string>>;
+  readonly rollover: Words;
+  /** More lines at the top of karp.yaml. */
+  readonly topLines?: readonly string[];
+  /** bin/karp.js of another karp than the working tree's. */
+  readonly program?: string;
+  /** For node itself, for example `--import=FILE`. */
+  readonly nodeArguments?: readonly string[];
 }
 
+export type Words = Readonly<Record<string, string>>;
+
 export interface KarpSession {
-  /** Also the name of the `protocol bgp` in bird.conf. */
   readonly name: string;
   readonly local: string;
   readonly remote: string;
   readonly peer: string;
-  /** The words under `bird:`. */
-  readonly bird: Readonly<Record<string, string>>;
+  /** Lines of the session without their indentation: `driver: …`, its block, `psk-file: …`, whatever the schema has. */
+  readonly lines: readonly string[];
 }
 
 export type Mode = "observe" | "opportunistic" | "required";
@@ -42,30 +51,45 @@ export class Karp {
   readonly options: KarpOptions;
   readonly control: Control;
   readonly log: string;
+  readonly file: string;
+  readonly store: string;
+  readonly socket: string;
   readonly #lab: Lab;
-  readonly #socket: string;
-  readonly #file: string;
+  #program: string;
+  #mode: Mode;
+  #rollover: Words;
   #daemon: Daemon | undefined;
 
   constructor(lab: Lab, options: KarpOptions, mode: Mode) {
-    const { namespace } = options;
+    const { namespace, program } = options;
     this.options = options;
     this.#lab = lab;
-    this.#socket = `/run/${namespace}.karp/control.sock`;
-    this.#file = `/etc/lab/${namespace}/karp.yaml`;
+    this.#program = program ?? join(lab.repo, "packages/karpd/bin/karp.js");
+    this.#mode = mode;
+    this.#rollover = options.rollover;
+    this.socket = `/run/${namespace}.karp/control.sock`;
+    this.file = `/etc/lab/${namespace}/karp.yaml`;
+    this.store = `/var/lib/lab/${namespace}/store/keys.db`;
     this.log = join(lab.out, `${namespace}.karp.log`);
-    this.control = new Control(this.#socket);
-    mkdirSync(join(this.#file, ".."), { recursive: true });
-    mkdirSync(join(this.#socket, ".."), { recursive: true });
-    this.#write(mode);
+    this.control = new Control(this.socket);
+    mkdirSync(dirname(this.file), { recursive: true });
+    mkdirSync(dirname(this.socket), { recursive: true });
+    this.#write();
     lab.defer(() => this.#daemon?.end("SIGKILL"));
+  }
+
+  get session(): KarpSession {
+    return this.options.sessions[0];
+  }
+
+  isRunning(): boolean {
+    return this.#daemon?.isRunning() === true;
   }
 
   /** Starts the daemon and waits until its control interface answers. */
   async start(): Promise<void> {
-    const { namespace } = this.options;
-    const program = join(this.#lab.repo, "packages/karpd/bin/karp.js");
-    const command = ["node", program, "run", "--config", this.#file, "--log-level", "debug"];
+    const { namespace, nodeArguments = [] } = this.options;
+    const command = ["node", ...nodeArguments, this.#program, "run", "--config", this.file, "--log-level", "debug"];
     const daemon = new Daemon(`karp of ${namespace}`, command, this.log, { namespace, cwd: "/" });
     this.#daemon = daemon;
     await waitFor(
@@ -78,22 +102,53 @@ export class Karp {
     );
   }
 
+  /** SIGKILL is a crash, SIGTERM an orderly end. */
+  async end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+    await this.#daemon?.end(signal, 20);
+  }
+
+  /** From the next start on it is this program: bin/karp.js of another karp. */
+  replaceProgram(program: string): void {
+    this.#program = program;
+  }
+
   /** Writes the configuration anew with another mode and has it read. */
   async setMode(mode: Mode): Promise<void> {
-    this.#write(mode);
+    this.#mode = mode;
+    this.#write();
     await this.control.call("POST", "/v1/reload", {});
   }
 
-  async rekey(): Promise<void> {
-    await this.control.call("POST", "/v1/rekey", { session: this.options.session.name });
+  /** Writes the configuration anew with other words of `rollover:`; a daemon that runs reads it. */
+  async setRollover(words: Words): Promise<void> {
+    this.#rollover = { ...this.#rollover, ...words };
+    this.#write();
+    if (this.isRunning()) await this.control.call("POST", "/v1/reload", {});
   }
 
-  async keys(): Promise<readonly KeyRow[]> {
-    return (await this.control.call("GET", "/v1/keys")) as readonly KeyRow[];
+  async rekey(session = this.session.name): Promise<void> {
+    await this.control.call("POST", "/v1/rekey", { session });
   }
 
-  async currentKey(): Promise<KeyRow | undefined> {
-    return (await this.keys()).find(({ state }) => state === "current");
+  /** All keys of one session. */
+  async keys(session = this.session.name): Promise<readonly KeyRow[]> {
+    const rows = (await this.control.call("GET", "/v1/keys")) as readonly KeyRow[];
+    return rows.filter((row) => row.session === session);
+  }
+
+  async currentKey(session = this.session.name): Promise<KeyRow | undefined> {
+    return (await this.keys(session)).find(({ state }) => state === "current");
+  }
+
+  /** What happened so far, oldest first. */
+  async events(): Promise<readonly ControlEvent[]> {
+    return (await this.control.call("GET", "/v1/events?limit=1000")) as readonly ControlEvent[];
+  }
+
+  /** One command of the command line, as a person types it. */
+  cli(...words: string[]): Promise<ExecResult> {
+    const { namespace } = this.options;
+    return exec(["node", this.#program, ...words], { namespace, cwd: "/" });
   }
 
   /** kill -9 at the first event that fits, at once. @returns a function that gives the event, once it has come */
@@ -110,39 +165,49 @@ export class Karp {
 
   /** What a person would see, into the output folder. */
   async saveViews(): Promise<void> {
-    const program = join(this.#lab.repo, "packages/karpd/bin/karp.js");
+    if (!this.isRunning()) return;
     for (const what of ["peers", "sessions", "keys", "rollovers", "events"]) {
-      const { stdout, stderr } = await exec(["node", program, "show", what, "--socket", this.#socket]);
+      const { stdout, stderr } = await this.cli("show", what, "--socket", this.socket);
       writeFileSync(join(this.#lab.out, `${this.options.namespace}.show-${what}.txt`), stdout + stderr);
     }
   }
 
-  #write(mode: Mode): void {
-    const { namespace, router, credentials, session, rollover } = this.options;
-    const block = (words: Readonly<Record<string, string>>): string =>
-      Object.entries(words)
-        .map(([word, value]) => `${word}: ${JSON.stringify(value)}`)
-        .join(", ");
+  #write(): void {
     writeFileSync(
-      this.#file,
-      `router: ${router}
-credentials:
-  certificate: ${credentials.certificate}
-  private-key: ${credentials.privateKey}
-  trust: ${credentials.trust}
-store: /var/lib/lab/${namespace}/store/keys.db
-control: ${this.#socket}
-sessions:
-  ${session.name}:
-    protocol: bgp
-    driver: bird
-    bird: { ${block(session.bird)} }
-    local: ${session.local}
-    remote: ${session.remote}
-    peer: ${session.peer}
-    mode: ${mode}
-rollover: { ${block(rollover)} }
-`,
+      this.file,
+      karpYaml(this.options, { store: this.store, control: this.socket }, this.#mode, this.#rollover),
     );
   }
+}
+
+function karpYaml(options: KarpOptions, files: Words, mode: Mode, rollover: Words): string {
+  const { router, credentials, sessions, topLines = [] } = options;
+  const names = credentials && {
+    certificate: credentials.certificate,
+    "private-key": credentials.privateKey,
+    trust: credentials.trust,
+  };
+  const session = ({ name, local, remote, peer, lines }: KarpSession): string[] => [
+    `  ${name}:`,
+    ...[`local: ${local}`, `remote: ${remote}`, `peer: ${peer}`, `mode: ${mode}`, ...lines].map(
+      (line) => `    ${line}`,
+    ),
+  ];
+  const lines = [
+    `router: ${router}`,
+    ...(names === undefined ? [] : [`credentials: ${JSON.stringify(names)}`]),
+    ...Object.entries(files).map(([word, value]) => `${word}: ${value}`),
+    ...topLines,
+    `rollover: ${JSON.stringify(rollover)}`,
+    "sessions:",
+    ...sessions.flatMap(session),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+/** Writes a pre-shared key as karp wants it. */
+export function writePsk(file: string, secret: string): void {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, `${secret}\n`, { mode: 0o600 });
+  chmodSync(file, 0o600);
 }

@@ -8,6 +8,10 @@ export interface KernelKey {
   readonly recvId: number;
   readonly algorithm: string;
   readonly macLength: number;
+  /** The master key: these are keys of made-up routers, for the verifier. */
+  readonly keyHex: string;
+  /** Whether the MAC covers the TCP options. */
+  readonly tcpOptions: boolean;
   readonly isCurrent: boolean;
   readonly isRnext: boolean;
   /** Segments accepted and refused with this key on this connection. */
@@ -29,10 +33,15 @@ const AT = {
   sendId: 278,
   recvId: 279,
   macLength: 281,
+  keyFlags: 282,
+  keyLength: 283,
   good: 288,
   bad: 296,
 };
+/** TCP_AO_KEYF_EXCLUDE_OPT */
+const EXCLUDE_OPTIONS = 2;
 const MAX_KEYS = 64;
+const MAX_LISTENER_KEYS = 2048;
 
 const libc = koffi.load("libc.so.6");
 const pidfdOpen = libc.func("long syscall(long number, int pid, unsigned int flags)");
@@ -44,52 +53,60 @@ const close = libc.func("int close(int fd)");
 
 /** Keys of the one established TCP connection of process `pid` with `remote`. */
 export async function kernelKeys(namespace: string, pid: number, remote: string): Promise<KernelKey[]> {
+  const fds = await socketsOf(pid, ["ss", "-tnpH", "state", "established", "dst", remote], namespace);
+  const [fd] = fds;
+  if (fd === undefined || fds.length > 1)
+    throw new Error(`process ${pid} has ${fds.length} connections with ${remote}`);
+  return duplicated(pid, fd, (own) => readKeys(own, MAX_KEYS));
+}
+
+/** Keys of the listening sockets of process `pid`, each socket's apart. */
+export async function listenerKeys(namespace: string, pid: number): Promise<KernelKey[][]> {
+  const fds = await socketsOf(pid, ["ss", "-tnpHl"], namespace);
+  return fds.map((fd) => duplicated(pid, fd, (own) => readKeys(own, MAX_LISTENER_KEYS)));
+}
+
+function duplicated<T>(pid: number, fd: number, use: (fd: number) => T): T {
   const pidfd = checked("pidfd_open", Number(pidfdOpen(SYS_PIDFD_OPEN, pid, 0)));
   try {
-    const fd = checked(
-      "pidfd_getfd",
-      Number(pidfdGetfd(SYS_PIDFD_GETFD, pidfd, await socketOf(namespace, pid, remote), 0)),
-    );
+    const own = checked("pidfd_getfd", Number(pidfdGetfd(SYS_PIDFD_GETFD, pidfd, fd, 0)));
     try {
-      return readKeys(fd);
+      return use(own);
     } finally {
-      close(fd);
+      close(own);
     }
   } finally {
     close(pidfd);
   }
 }
 
-async function socketOf(namespace: string, pid: number, remote: string): Promise<number> {
-  const text = await must(["ss", "-tnpH", "state", "established", "dst", remote], { namespace });
-  const numbers = [...text.matchAll(new RegExp(`pid=${pid},fd=(\\d+)`, "g"))].map((match) => Number(match[1]));
-  const [fd] = numbers;
-  if (fd === undefined || numbers.length > 1)
-    throw new Error(`process ${pid} has ${numbers.length} connections with ${remote}`);
-  return fd;
+async function socketsOf(pid: number, command: readonly string[], namespace: string): Promise<number[]> {
+  const text = await must(command, { namespace });
+  return [...text.matchAll(new RegExp(`pid=${pid},fd=(\\d+)`, "g"))].map((match) => Number(match[1]));
 }
 
-function readKeys(fd: number): KernelKey[] {
-  const buffer = new Uint8Array(SIZE * MAX_KEYS);
+function readKeys(fd: number, most: number): KernelKey[] {
+  const buffer = new Uint8Array(SIZE * most);
   const view = new DataView(buffer.buffer);
-  view.setUint32(AT.count, MAX_KEYS, true);
+  view.setUint32(AT.count, most, true);
   view.setUint16(AT.flags, 4, true); // get_all
   checked("TCP_AO_GET_KEYS", Number(getsockopt(fd, SOL_TCP, TCP_AO_GET_KEYS, buffer, [SIZE])));
   return Array.from({ length: view.getUint32(AT.count, true) }, (_, i) => {
     const entry = new DataView(buffer.buffer, i * SIZE, SIZE);
     const name = buffer.subarray(i * SIZE + AT.algorithm, i * SIZE + AT.key);
-    const key = {
+    const masterKey = buffer.subarray(i * SIZE + AT.key, i * SIZE + AT.key + entry.getUint8(AT.keyLength));
+    return {
       sendId: entry.getUint8(AT.sendId),
       recvId: entry.getUint8(AT.recvId),
       algorithm: Buffer.from(name.subarray(0, name.indexOf(0))).toString("latin1"),
       macLength: entry.getUint8(AT.macLength),
+      keyHex: Buffer.from(masterKey).toString("hex"),
+      tcpOptions: (entry.getUint8(AT.keyFlags) & EXCLUDE_OPTIONS) === 0,
       isCurrent: (entry.getUint16(AT.flags, true) & 1) !== 0,
       isRnext: (entry.getUint16(AT.flags, true) & 2) !== 0,
       good: Number(entry.getBigUint64(AT.good, true)),
       bad: Number(entry.getBigUint64(AT.bad, true)),
     };
-    buffer.fill(0, i * SIZE + AT.key, i * SIZE + AT.count); // the key itself is nobody's business here
-    return key;
   });
 }
 

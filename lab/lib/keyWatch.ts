@@ -1,36 +1,48 @@
-// Watches two BIRDs during a scenario: which keys stand in their files, and how the kernel counts each key's segments.
-import { readFileSync } from "node:fs";
-import type { Bird } from "./bird.ts";
-import { kernelKeys } from "./kernelKeys.ts";
+// Watches two routing daemons during a scenario: which keys their connection has, and how the kernel counts each one's segments.
+import { existsSync, readFileSync } from "node:fs";
+import { type KernelKey, kernelKeys } from "./kernelKeys.ts";
 import type { Lab } from "./lab.ts";
+import type { RoutingDaemon } from "./routingDaemon.ts";
 import type { VerifierMkt } from "./verify.ts";
 import { passTime } from "./wait.ts";
 
 /** One key's counter of accepted segments at one end: in which samples it first and last grew. */
 export interface Growth {
   readonly recvId: number;
+  readonly keyHex: string;
   readonly first: number;
   readonly last: number;
   readonly good: number;
 }
 
+/** Names of algorithms in BIRD's files and in the kernel, as the verifier calls them (96 bits of MAC unless said). */
 const VERIFIER_ALGORITHM: Readonly<Record<string, string>> = {
   "cmac aes128": "aes-128-cmac-96",
+  "cmac(aes128)": "aes-128-cmac-96",
+  "cmac(aes)": "aes-128-cmac-96",
   "hmac sha1": "hmac-sha-1-96",
+  "hmac(sha1)": "hmac-sha-1-96",
   "hmac sha256": "hmac-sha-256-96",
+  "hmac(sha256)": "hmac-sha-256-96",
 };
-const KEY = /send id (\d+); recv id (\d+); secret hex:([0-9a-f]+); algorithm ([a-z0-9 ]+);/g;
+const FILE_KEY = /send id (\d+); recv id (\d+); secret hex:([0-9a-f]+); algorithm ([a-z0-9 ]+);/g;
+const SAMPLE_SECONDS = 0.2;
+
+type Ids = Pick<VerifierMkt, "keyHex" | "tcpOptions"> & { sendId: number; recvId: number; algorithm: string };
 
 export class KeyWatch {
-  readonly #birds: readonly [Bird, Bird];
+  readonly #daemons: readonly [RoutingDaemon, RoutingDaemon];
+  /** Files that may hold keys before any connection does: BIRD's. */
+  readonly #keyFiles: readonly [string, string];
   readonly #mkts = new Map<string, VerifierMkt>();
-  readonly #growth: readonly [Map<number, Growth>, Map<number, Growth>] = [new Map(), new Map()];
+  readonly #growth: readonly [Map<string, Growth>, Map<string, Growth>] = [new Map(), new Map()];
   #sample = 0;
   #isStopped = false;
   #loop: Promise<void> = Promise.resolve();
 
-  constructor(birds: readonly [Bird, Bird]) {
-    this.#birds = birds;
+  constructor(daemons: readonly [RoutingDaemon, RoutingDaemon], keyFiles: readonly [string, string]) {
+    this.#daemons = daemons;
+    this.#keyFiles = keyFiles;
   }
 
   start(lab: Lab): void {
@@ -43,7 +55,7 @@ export class KeyWatch {
     await this.#loop;
   }
 
-  /** Every key that stood in r1's file, as the verifier wants them. */
+  /** Every key that stood in a file or was in the kernel, as the verifier wants them. */
   mkts(): VerifierMkt[] {
     return [...this.#mkts.values()];
   }
@@ -56,33 +68,55 @@ export class KeyWatch {
   async #run(): Promise<void> {
     while (!this.#isStopped) {
       this.#sample++;
-      this.#readFile();
-      for (const end of [0, 1] as const) await this.#readCounters(end);
-      await passTime(0.2);
+      for (const end of [0, 1] as const) {
+        this.#readFile(end);
+        await this.#readKernel(end);
+      }
+      await passTime(SAMPLE_SECONDS);
     }
   }
 
-  #readFile(): void {
-    const { local, remote, keyFile } = this.#birds[0].options.peering;
-    for (const [, send = "", recv = "", keyHex = "", algorithm = ""] of readFileSync(keyFile, "utf8").matchAll(KEY)) {
-      const [sendId, recvId] = [Number(send), Number(recv)];
-      const ends = [
-        { address: local, sendId, recvId },
-        { address: remote, sendId: recvId, recvId: sendId },
-      ];
-      const known = VERIFIER_ALGORITHM[algorithm];
-      if (known === undefined) throw new Error(`${keyFile} names an algorithm that the verifier has not: ${algorithm}`);
-      this.#mkts.set(keyHex, { name: `${sendId}/${recvId}`, algorithm: known, keyHex, tcpOptions: true, ends });
+  #readFile(end: 0 | 1): void {
+    const file = this.#keyFiles[end];
+    if (!existsSync(file)) return;
+    for (const [, send = "", recv = "", keyHex = "", algorithm = ""] of readFileSync(file, "utf8").matchAll(FILE_KEY)) {
+      this.#note(end, { sendId: Number(send), recvId: Number(recv), keyHex, algorithm, tcpOptions: true });
     }
   }
 
-  async #readCounters(end: 0 | 1): Promise<void> {
-    const { options, pid } = this.#birds[end];
-    const keys = await kernelKeys(options.namespace, pid, options.peering.remote).catch(() => []); // no connection just now
-    for (const { recvId, good } of keys) {
-      const known = this.#growth[end].get(recvId);
-      if (good === 0 || known?.good === good) continue;
-      this.#growth[end].set(recvId, { recvId, good, first: known?.first ?? this.#sample, last: this.#sample });
+  async #readKernel(end: 0 | 1): Promise<void> {
+    const keys = await this.#kernelKeys(end).catch((): KernelKey[] => []); // no connection just now
+    for (const key of keys) {
+      this.#note(end, key);
+      const known = this.#growth[end].get(key.keyHex);
+      if (key.good === 0 || known?.good === key.good) continue;
+      const { recvId, keyHex, good } = key;
+      const first = known?.first ?? this.#sample;
+      this.#growth[end].set(keyHex, { recvId, keyHex, good, first, last: this.#sample });
     }
+  }
+
+  async #kernelKeys(end: 0 | 1): Promise<KernelKey[]> {
+    const { namespace, pid, peering } = this.#daemons[end];
+    return await kernelKeys(namespace, pid, peering.remote);
+  }
+
+  /** What the kernel says of a key is surer than what stands in a file. */
+  #note(end: 0 | 1, { sendId, recvId, keyHex, algorithm, tcpOptions }: Ids): void {
+    const { local, remote } = this.#daemons[end].peering;
+    const known = VERIFIER_ALGORITHM[algorithm];
+    if (known === undefined) throw new Error(`the verifier does not have the algorithm ${algorithm}`);
+    const ends = [
+      { address: local, sendId, recvId },
+      { address: remote, sendId: recvId, recvId: sendId },
+    ];
+    const earlier = this.#mkts.get(keyHex);
+    this.#mkts.set(keyHex, {
+      name: `${sendId}/${recvId}`,
+      algorithm: known,
+      keyHex,
+      tcpOptions: tcpOptions && earlier?.tcpOptions !== false,
+      ends,
+    });
   }
 }

@@ -2,18 +2,19 @@
 import type { ControlEvent } from "../../lib/control.ts";
 import type { Karp, KeyRow } from "../../lib/karp.ts";
 import type { Lab } from "../../lib/lab.ts";
+import { assertUnbroken, bothCurrent, waitForOther } from "../../lib/rollovers.ts";
+import type { TwoRouters } from "../../lib/twoRouters.ts";
 import { waitFor } from "../../lib/wait.ts";
-import { assertUnbroken, bothCurrent, type Setting } from "./setting.ts";
 
 /** How the victim reports that the new key is negotiated and stored, accepted here, asked for. */
-const MOMENTS: Readonly<Record<string, (event: ControlEvent) => boolean>> = {
+export const MOMENTS: Readonly<Record<string, (event: ControlEvent) => boolean>> = {
   held: ({ name }) => name === "mktNegotiated",
   installed: ({ name, data }) => name === "mktState" && data["to"] === "installed",
   preferred: ({ name, data }) => name === "mktState" && data["to"] === "preferred",
 };
 
 /** @returns the keys that became current, in order */
-export async function killInTheMiddle(lab: Lab, setting: Setting): Promise<KeyRow[]> {
+export async function killInTheMiddle(lab: Lab, setting: TwoRouters): Promise<KeyRow[]> {
   const currents: KeyRow[] = [];
   for (const [v, victim] of setting.karps.entries()) {
     for (const [m, moment] of Object.keys(MOMENTS).entries()) {
@@ -33,7 +34,7 @@ interface Kill {
   readonly moment: string;
 }
 
-async function killAt(lab: Lab, setting: Setting, name: string, kill: Kill): Promise<KeyRow[]> {
+async function killAt(lab: Lab, setting: TwoRouters, name: string, kill: Kill): Promise<KeyRow[]> {
   const { victim, initiator, moment } = kill;
   lab.step(`${name} (rollover asked for at ${initiator.options.namespace})`);
   const old = await bothCurrent(setting);
@@ -45,21 +46,10 @@ async function killAt(lab: Lab, setting: Setting, name: string, kill: Kill): Pro
   await victim.start();
   // A wish that died before its key was stored is gone with the daemon: the operator asks again.
   if (moment === "held" && victim === initiator) await initiator.rekey();
-  const first = await waitForOther(setting, old, `${name}: the interrupted rollover to end`);
+  const first = await waitForOther(setting, old, `${name}: the interrupted rollover to end`, 120);
   await initiator.rekey();
-  const second = await waitForOther(setting, first, `${name}: another rollover`);
+  const second = await waitForOther(setting, first, `${name}: another rollover`, 120);
   lab.check(`${name}: rollovers go on`, true, `${old.fingerprint} -> ${first.fingerprint} -> ${second.fingerprint}`);
   await assertUnbroken(lab, setting, name);
   return [first, second];
-}
-
-function waitForOther(setting: Setting, old: KeyRow, what: string): Promise<KeyRow> {
-  return waitFor(
-    what,
-    async () => {
-      const key = await bothCurrent(setting);
-      return key.fingerprint === old.fingerprint ? undefined : key;
-    },
-    { seconds: 120 },
-  );
 }
