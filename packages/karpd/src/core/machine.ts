@@ -65,7 +65,10 @@ export type Command =
   | { readonly kind: "Keytable_delete"; readonly adminKeyName: string; readonly caller: LocalCaller }
   | { readonly kind: "revoke"; readonly session: string; readonly reason: string }
   | { readonly kind: "freeze"; readonly session?: string; readonly seconds: number }
-  | { readonly kind: "thaw"; readonly session?: string };
+  | { readonly kind: "thaw"; readonly session?: string }
+  /** From now on people carry on with the keys as they are: nothing is negotiated, applied or answered for the session. */
+  | { readonly kind: "unmanage"; readonly session: string }
+  | { readonly kind: "manage"; readonly session: string };
 
 /** Unix peer credentials of whoever called, for entitlement and audit. */
 export interface LocalCaller {

@@ -44,6 +44,8 @@ export interface Observation {
   readonly recvIdsPresent?: readonly number[];
   /** When the session came up, in the daemon's own words. */
   readonly establishedSince?: string;
+  /** What differs from what the driver last wrote, or is left over from it, as a sentence: `apply` is due. */
+  readonly drift?: string;
 }
 
 export type ObserveOutcome =

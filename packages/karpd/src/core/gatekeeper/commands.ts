@@ -31,7 +31,7 @@ export type Answer = CommandReply | undefined;
 
 export type SessionCommand = Exclude<
   Command,
-  { readonly kind: "freeze" | "thaw" | "Keytable_delete" | "Keytable_insertSA" }
+  { readonly kind: "freeze" | "thaw" | "unmanage" | "manage" | "Keytable_delete" | "Keytable_insertSA" }
 >;
 
 export function onSessionCommand(

@@ -20,11 +20,12 @@ import { originFact, parseOrigin, restoreMkt } from "./makeMkt.ts";
 import { onObserved } from "./observe.ts";
 import { makePeer, type Peer } from "./peer.ts";
 import { isOfPeer } from "./peerState.ts";
-import { perform } from "./perform.ts";
+import { perform, type Roll } from "./perform.ts";
 import { clearRequest } from "./request.ts";
 import { defaultRules, type Rules } from "./rules.ts";
 import { type Save, Saves } from "./saves.ts";
 import type { DriverTraits, Ground, Turn } from "./turn.ts";
+import { noteManaged, noteUnmanaged, unmanagedFact } from "./unmanaged.ts";
 
 export interface GatekeeperOptions {
   readonly crypto: Pick<CryptoProvider, "random" | "digest">;
@@ -160,7 +161,8 @@ export class Gatekeeper implements MktPolicy {
   onCommand(turn: Turn, requestId: number, command: Command): void {
     const { mayReadKeys } = this.#options;
     const touch = (association: Association): void => void this.#touched.add(association);
-    const reply = perform(turn, { associations: this.#associations, mayReadKeys, touch }, requestId, command);
+    const roll = { associations: this.#associations, mayReadKeys, touch, ...this.#releases(turn) };
+    const reply = perform(turn, roll, requestId, command);
     if (reply !== undefined) turn.effect({ kind: "reply", requestId, reply });
   }
 
@@ -169,7 +171,10 @@ export class Gatekeeper implements MktPolicy {
     this.#configurePeers(configuration);
     const names = new Set(configuration.sessions.map(({ name }) => name));
     for (const association of this.#associations.values()) {
-      if (!names.has(association.name) && association.isManaged) this.#unmanage(turn, association);
+      if (names.has(association.name) || !association.isManaged) continue;
+      this.#letGo(turn, association);
+      const text = `session ${association.name} is not managed any more; its keys stay in place`;
+      turn.event(association, "configured", "info", text);
     }
     for (const session of configuration.sessions) this.#configureSession(turn, session);
     for (const [name, rows] of this.#restoredRows) this.#keepStrays(turn, name, rows);
@@ -193,7 +198,31 @@ export class Gatekeeper implements MktPolicy {
   #configureSession(turn: Turn, session: SessionConfiguration): void {
     const peer = this.#peers.get(session.peer);
     const known = this.#associations.get(session.name);
-    this.#touched.add(known === undefined ? this.#add(turn, session, peer) : this.#change(turn, known, session, peer));
+    const association = known === undefined ? this.#add(turn, session, peer) : this.#change(turn, known, session, peer);
+    if (this.#facts.has(unmanagedFact(session.name))) this.#letGo(turn, association);
+    this.#touched.add(association);
+  }
+
+  /** RFC 3339; undefined: karp manages it, or it is not configured. */
+  unmanagedSince({ name, isManaged }: Association): string | undefined {
+    return isManaged ? undefined : this.#facts.get(unmanagedFact(name));
+  }
+
+  /** What `karp unmanage` and `karp manage` do; the fact outlives this process. */
+  #releases(turn: Turn): Pick<Roll, "unmanagedSince" | "unmanage" | "manage"> {
+    return {
+      unmanagedSince: (association) => this.unmanagedSince(association),
+      unmanage: (association) => {
+        this.#facts.set(...noteUnmanaged(turn, association));
+        this.#letGo(turn, association);
+      },
+      manage: (association) => {
+        this.#facts.delete(noteManaged(turn, association));
+        this.#change(turn, association, association.session, this.#peers.get(association.session.peer));
+        setDriver(association, { activity: { name: "unexamined" }, confirmed: undefined });
+        this.#touched.add(association);
+      },
+    };
   }
 
   #add(turn: Turn, session: SessionConfiguration, peer: Peer | undefined): Association {
@@ -260,20 +289,14 @@ export class Gatekeeper implements MktPolicy {
     return association;
   }
 
-  /** The session is not configured any more: its keys stay in the store and in the routing daemon. */
-  #unmanage(turn: Turn, association: Association): void {
+  /** The session is not configured any more, or left to people: its keys stay in the store and in the routing daemon. */
+  #letGo(turn: Turn, association: Association): void {
     this.#abandon(turn, association);
     association.peer?.associations.delete(association);
     association.isManaged = false;
     association.negotiation = { name: "idle" };
     this.#heap.set(association, undefined);
     this.#touched.add(association);
-    turn.event(
-      association,
-      "configured",
-      "info",
-      `session ${association.name} is not managed any more; its keys stay in place`,
-    );
   }
 
   #abandon(turn: Turn, association: Association): void {

@@ -109,6 +109,7 @@ function learn(turn: Turn, association: Association, observation: Observation): 
   noticeForeign(turn, association, observation);
   noticeMissing(turn, association, observation);
   noticeStray(turn, association, observation);
+  noticeDrift(turn, association, observation);
 }
 
 /** How many more segments with this key were accepted. Counters may begin anew with a connection. */
@@ -192,6 +193,14 @@ function noticeStray(turn: Turn, association: Association, { connections, rnextR
     `the routing daemon asks for RecvID ${rnextRecvId}, not for ${preferred.row.recvId}: applied again`,
     { mkt: preferred },
   );
+}
+
+/** Somebody changed what the driver wrote: applied again, which repairs what is ours and names what is not. */
+function noticeDrift(turn: Turn, association: Association, { drift }: Observation): void {
+  const { confirmed, activity, hasDrifted } = association.driver;
+  if (drift === undefined || confirmed === undefined || activity.name !== "idle" || hasDrifted) return;
+  setDriver(association, { hasDrifted: true });
+  turn.event(association, "driverDrifted", "warning", `driver ${association.session.driver}: ${drift}`);
 }
 
 /** preferred -> current, when it is proven; the older ones retire. */

@@ -12,6 +12,10 @@ export interface Roll {
   readonly mayReadKeys: Entitlement;
   /** It is looked at before the turn ends. */
   touch(association: Association): void;
+  /** RFC 3339; undefined: it is managed, or not configured. */
+  unmanagedSince(association: Association): string | undefined;
+  unmanage(association: Association): void;
+  manage(association: Association): void;
 }
 
 /** Does what a person or a program asks for. A reply, or undefined when it comes later. */
@@ -20,6 +24,10 @@ export function perform(turn: Turn, roll: Roll, requestId: number, command: Comm
     case "freeze":
     case "thaw":
       return onFreezeCommand(turn, roll, requestId, command);
+    case "unmanage":
+      return unmanage(turn, roll, requestId, command.session);
+    case "manage":
+      return manage(turn, roll, requestId, command.session);
     case "Keytable_delete": {
       const found = findKey(roll, command.adminKeyName);
       if (found === undefined) return { ok: false, code: "noKey", text: `there is no key ${command.adminKeyName}` };
@@ -28,17 +36,39 @@ export function perform(turn: Turn, roll: Roll, requestId: number, command: Comm
     }
     case "Keytable_insertSA": {
       const association = managed(roll, command.row.session);
-      if (association === undefined) return noSuchSession(command.row.session);
+      if (association === undefined) return notManaged(roll, command.row.session);
       roll.touch(association);
       return insertKey(turn, association, command.row, command.caller, requestId, roll.mayReadKeys, false);
     }
     default: {
       const association = managed(roll, command.session);
-      if (association === undefined) return noSuchSession(command.session);
+      if (association === undefined) return notManaged(roll, command.session);
       roll.touch(association);
       return onSessionCommand(turn, association, command, requestId, roll.mayReadKeys);
     }
   }
+}
+
+/** Its keys stay where they are, and karp leaves the session alone until `manage`, over restarts too. */
+function unmanage(turn: Turn, roll: Roll, requestId: number, session: string): Answer {
+  const association = managed(roll, session);
+  if (association === undefined) return notManaged(roll, session);
+  if (association.closing !== undefined)
+    return { ok: false, code: "busy", text: `the keys of ${session} are being revoked` };
+  roll.unmanage(association);
+  const reply = { ok: true, text: `karp leaves session ${session} alone; its keys stay in place` } as const;
+  replyWhenStored(turn, [association], { requestId, reply, promise: `that ${session} is not managed` });
+  return undefined;
+}
+
+function manage(turn: Turn, roll: Roll, requestId: number, session: string): Answer {
+  if (managed(roll, session) !== undefined) return { ok: true, text: `karp manages session ${session} already` };
+  const association = roll.associations.get(session);
+  if (association === undefined || roll.unmanagedSince(association) === undefined) return noSuchSession(session);
+  roll.manage(association);
+  const reply = { ok: true, text: `karp manages session ${session} again` } as const;
+  replyWhenStored(turn, [association], { requestId, reply, promise: `that ${session} is managed` });
+  return undefined;
 }
 
 /** `karp freeze` and `karp thaw`, for one session or all. */
@@ -49,7 +79,7 @@ function onFreezeCommand(
   command: Extract<Command, { readonly kind: "freeze" | "thaw" }>,
 ): Answer {
   const named = associationsNamed(roll, command.session);
-  if (named === undefined) return noSuchSession(command.session);
+  if (named === undefined) return notManaged(roll, command.session ?? "");
   const text = nameAll(named);
   for (const association of named) roll.touch(association);
   if (command.kind === "freeze") {
@@ -94,6 +124,14 @@ function findKey(
   const association = associations.get(adminKeyName.slice(0, Math.max(0, adminKeyName.lastIndexOf("/"))));
   const mkt = association?.mkts.find(({ row }) => row.adminKeyName === adminKeyName);
   return association === undefined || mkt === undefined || mkt.row.key === undefined ? undefined : { association, mkt };
+}
+
+function notManaged(roll: Roll, session: string): CommandReply {
+  const association = roll.associations.get(session);
+  const since = association && roll.unmanagedSince(association);
+  if (since === undefined) return noSuchSession(session);
+  const text = `session ${session} is left to people since ${since}; karp takes it back with: karp manage ${session}`;
+  return { ok: false, code: "unmanaged", text };
 }
 
 function noSuchSession(session: string | undefined): CommandReply {

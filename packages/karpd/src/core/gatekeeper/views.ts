@@ -9,16 +9,29 @@ import { nameOfState } from "./peerState.ts";
 
 /** Everything that `karp show` prints. */
 export function makeViews(gatekeeper: Gatekeeper, now: Now): DaemonViews {
-  const managed = [...gatekeeper.associations.values()].filter(({ isManaged }) => isManaged);
-  const rollovers = managed.map((association) => rolloverView(gatekeeper, association, now));
+  const shown = [...gatekeeper.associations.values()].filter(
+    (association) => association.isManaged || gatekeeper.unmanagedSince(association) !== undefined,
+  );
+  const rollovers = shown.map((association) => rolloverOf(gatekeeper, association, now));
   return {
     peers: [...gatekeeper.peers.values()].map(peerView),
-    sessions: managed.map((association, index) =>
-      sessionView(association, rollovers[index] ?? rolloverView(gatekeeper, association, now)),
-    ),
+    sessions: shown.map((association, index) => {
+      const view = sessionView(association, rollovers[index] ?? rolloverOf(gatekeeper, association, now));
+      const since = gatekeeper.unmanagedSince(association);
+      return since === undefined ? view : { ...view, safety: `left to people since ${since}: karp does not look` };
+    }),
     keys: [...gatekeeper.associations.values()].flatMap(({ mkts }) => mkts.map(keyView)),
     rollovers,
   };
+}
+
+/** One that is left to people has a step of its own, and nothing is due. */
+function rolloverOf(gatekeeper: Gatekeeper, association: Association, now: Now): RolloverView {
+  const view = rolloverView(gatekeeper, association, now);
+  const since = gatekeeper.unmanagedSince(association);
+  if (since === undefined) return view;
+  const { session, completed, timeline } = view;
+  return { session, step: "unmanaged", since, completed, timeline, nextCommand: `karp manage ${session}` };
 }
 
 function peerView(peer: Peer): PeerView {
