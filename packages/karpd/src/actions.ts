@@ -29,9 +29,18 @@ export const actions: CommandActions = {
     print(await demo({ json, seconds }));
   },
 
-  doctor: async ({ config, ...options }) => {
-    const { doctor } = await import("./cli/doctor.ts");
-    print(await doctor({ configurationFile: config, ...options, driverKinds: await driverKinds() }));
+  doctor: async (peer, { config, kernel, ...rest }) => {
+    const options = { configurationFile: config, ...rest, driverKinds: await driverKinds() };
+    if (kernel) {
+      const { doctorKernel } = await import("./cli/doctorKernel.ts");
+      print(await doctorKernel(options));
+    } else if (peer !== undefined) {
+      const { doctorPeer } = await import("./cli/doctorPeer.ts");
+      print(await doctorPeer({ ...options, peer }));
+    } else {
+      const { doctor } = await import("./cli/doctor.ts");
+      print(await doctor(options));
+    }
   },
 
   show: async (what, options) => {

@@ -3,6 +3,8 @@ import type { DriverFinding } from "../ports/routingDriver.ts";
 export interface Finding extends DriverFinding {
   /** What it is about: "configuration", "session r2", "kernel". */
   readonly about: string;
+  /** What to do about it; the text of others ends in it. */
+  readonly todo?: string;
   /** Of a problem in the configuration: its stable name and its place. */
   readonly code?: string;
   readonly file?: string;
@@ -18,5 +20,9 @@ export function report(findings: readonly Finding[], json: boolean): { readonly 
   if (json) return { text: JSON.stringify(findings, undefined, 2), ok };
   const order = ["ok", "warning", "error"];
   const sorted = [...findings].sort((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity));
-  return { text: sorted.map(({ severity, about, text }) => `${MARK[severity]} ${about}: ${text}`).join("\n"), ok };
+  return { text: sorted.map(line).join("\n"), ok };
+}
+
+function line({ severity, about, text, todo }: Finding): string {
+  return `${MARK[severity]} ${about}: ${text}${todo === undefined ? "" : ` -> ${todo}`}`;
 }

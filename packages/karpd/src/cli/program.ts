@@ -12,7 +12,7 @@ export interface CommandActions {
   diff(options: { readonly socket: string; readonly json: boolean }): Promise<void>;
   init(options: InitOptions): Promise<void>;
   demo(options: DemoOptions): Promise<void>;
-  doctor(options: { readonly config: string; readonly socket?: string; readonly json: boolean }): Promise<void>;
+  doctor(peer: string | undefined, options: DoctorOptions): Promise<void>;
   show(
     what: Showable,
     options: { readonly socket: string; readonly json: boolean; readonly session?: string },
@@ -28,6 +28,13 @@ export interface InitOptions {
   readonly remote?: string;
   readonly peer?: string;
   readonly include?: string;
+}
+
+export interface DoctorOptions {
+  readonly config: string;
+  readonly socket?: string;
+  readonly json: boolean;
+  readonly kernel: boolean;
 }
 
 export interface DemoOptions {
@@ -91,16 +98,17 @@ function daemonCommands(program: Command, actions: CommandActions): void {
     .option("--seconds <n>", "how long", positive, 18)
     .action((options) => actions.demo(options));
   program
-    .command("doctor")
-    .description("look for what keeps karp from working here, and say what to do")
+    .command("doctor [peer]")
+    .description("look for what keeps karp from working here, or with one peer, and say what to do")
     .addOption(configOption())
     .addOption(
       new Option("-s, --socket <path>", "control socket of the daemon (default: as the configuration says)").env(
         "KARP_SOCKET",
       ),
     )
+    .option("--kernel", "what this machine's kernel can do, against what the sessions need", false)
     .option("--json", "for programs", false)
-    .action((options) => actions.doctor(options));
+    .action((peer: string | undefined, options: DoctorOptions) => actions.doctor(peer, options));
 }
 
 function showCommands(program: Command, actions: CommandActions): void {

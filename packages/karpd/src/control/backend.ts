@@ -32,6 +32,8 @@ export interface DaemonStatus {
   readonly startedAt: string;
   readonly configurationFile: string;
   readonly listening: readonly string[];
+  /** Paths with a NAT, as the last IKE_SA_INIT with each peer has shown it: TCP-AO will not work there. */
+  readonly natSeen: readonly { readonly at: string; readonly remote: string; readonly detail: string }[];
 }
 
 export type ReloadReply =

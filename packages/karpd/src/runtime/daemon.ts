@@ -20,6 +20,7 @@ import { perform, type World } from "./effects.ts";
 import { mayReadKeys } from "./entitlement.ts";
 import { EventLog } from "./eventLog.ts";
 import { type Logger, logEvent, logIke } from "./logger.ts";
+import { NatWitness } from "./natWitness.ts";
 import { ReflectionWitness } from "./reflectionWitness.ts";
 
 export interface DaemonOptions {
@@ -79,6 +80,7 @@ export class Daemon implements ControlBackend {
   readonly #options: DaemonOptions;
   readonly #store: KeyStore;
   readonly #events = new EventLog();
+  readonly #nats = new NatWitness();
   readonly #drivers: DriverSet;
   readonly #transport: UdpTransport;
   readonly #core: DaemonCore;
@@ -205,6 +207,7 @@ export class Daemon implements ControlBackend {
       startedAt: this.#startedAt,
       configurationFile: this.#options.configurationFile,
       listening: this.#transport.addresses,
+      natSeen: this.#nats.seen,
     };
   }
 
@@ -304,7 +307,10 @@ export class Daemon implements ControlBackend {
           at: new Date(this.#options.clock.now().wall),
         }),
       event: (event) => this.#record(event),
-      log: (event) => logIke(logger, event),
+      log: (event) => {
+        this.#nats.hear(event, this.#configuration.peers, this.#options.clock.now().wall);
+        logIke(logger, event);
+      },
       reply: (requestId, reply) => {
         this.#replies.get(requestId)?.(reply);
         this.#replies.delete(requestId);

@@ -21,6 +21,7 @@ class Backend implements ControlBackend {
     startedAt: "2026-01-01T00:00:00.000Z",
     configurationFile: "karp.yaml",
     listening: [],
+    natSeen: [],
   });
   views: ControlBackend["views"] = () => ({ peers: [], sessions: [], keys: [], rollovers: [] });
   events: ControlBackend["events"] = () => [];
