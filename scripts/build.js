@@ -49,7 +49,11 @@ async function daemon() {
   const stage = join(out, "stage", "karpd");
   const source = packageOf("karpd");
   const result = await build({
-    entryPoints: { main: "packages/karpd/src/main.ts", "storage-worker": "packages/karpd/src/storage/worker.ts" },
+    entryPoints: {
+      main: "packages/karpd/src/main.ts",
+      "storage-worker": "packages/karpd/src/storage/worker.ts",
+      "wrap-launcher": "packages/karpd/src/wrap/launchThread.ts",
+    },
     outdir: join(stage, "dist"),
     bundle: true,
     // A command loads only what it needs: `karp show` must not pay for the daemon.

@@ -133,13 +133,18 @@ export class Supervisor {
 
   async #serveTaken(call: Call): Promise<void> {
     const { notification, socket, address } = call;
-    if (!socket.isClosed()) return void this.#answer(notification, this.#lost.take(socket) ?? socket.connect(address));
+    const earlier = this.#lost.take(socket);
+    // No SYN is to come any more: the kernel says what it has to say, without a look at the address
+    if (!socket.isClosed()) return this.#finish(call, earlier ?? socket.connect(address));
     const destination = decodeDestination(address);
     const session = destination && this.#options.sessions().at(destination);
     const decision = destination && session ? await this.#key(call, destination, session) : "connect";
     if (decision === "gone") return;
     if (decision !== "connect") return void this.#answer(notification, decision);
-    const result = socket.connect(address);
+    this.#finish(call, socket.connect(address));
+  }
+
+  #finish({ notification, socket }: Call, result: ConnectAnswer): void {
     if (this.#answer(notification, result) === "lost") this.#lost.remember(socket, result);
   }
 

@@ -1,0 +1,55 @@
+import { formatProblems } from "../config/formatProblems.ts";
+import { readSessions } from "../config/readSessions.ts";
+import type { DriverAbilities, DriverSchemas } from "../config/settings.ts";
+import type { SessionConfiguration } from "../core/configuration.ts";
+import { KeyerClient } from "../keyer/client.ts";
+import type { WrappedSession } from "./sessions.ts";
+import { wrap } from "./wrap.ts";
+
+export interface WrapCommandOptions {
+  readonly configurationFile: string;
+  readonly command: readonly string[];
+  readonly driverSchemas: DriverSchemas;
+  readonly driverAbilities: Readonly<Record<string, DriverAbilities>>;
+  /** Drivers that key through the keyer: sessions of others are keyed by the daemon itself. */
+  readonly keyedDrivers: ReadonlySet<string>;
+  readonly holdMilliseconds: number;
+  readonly openFiles?: number;
+}
+
+/** The configuration is wrong: with it nobody knows which connections must not go unsigned. */
+export class WrapRefused extends Error {
+  override readonly name = "WrapRefused";
+}
+
+/** A supervisor answers a daemon that stands still: it gives up on a keyer that is silent sooner than karpd does. */
+const KEYER_MILLISECONDS = 2000;
+
+/**
+ * `karp wrap`. Which destinations are keyed is read from the configuration itself, so that all others are left alone
+ * whatever else runs or does not. Rejects with WrapRefused and LaunchError; else it ends as the daemon ends.
+ */
+export async function runWrap(options: WrapCommandOptions): Promise<never> {
+  const { configurationFile, command, driverSchemas, driverAbilities, holdMilliseconds, openFiles } = options;
+  const loaded = await readSessions(configurationFile, { driverSchemas, driverAbilities });
+  if (!loaded.ok) throw new WrapRefused(formatProblems(loaded.problems));
+  return await wrap({
+    command,
+    sessions: loaded.sessions.filter(({ driver }) => options.keyedDrivers.has(driver)).map(wrapped),
+    openKeyer: ({ keysChanged, returned }) => {
+      const { keyerSocket: socketPath } = loaded;
+      const client = new KeyerClient({ socketPath, onConnected: returned, timeoutMilliseconds: KEYER_MILLISECONDS });
+      client.onKeyed(keysChanged);
+      // Its absence is seen when somebody asks
+      client.connect().catch(() => undefined);
+      return client;
+    },
+    holdMilliseconds,
+    ...(openFiles !== undefined && { openFiles }),
+  });
+}
+
+function wrapped({ name, remoteAddress, port, mode, driverSettings }: SessionConfiguration): WrappedSession {
+  const onKarpDown = driverSettings["on-karp-down"] === "fail" ? "fail" : "wait";
+  return { name, remoteAddress, port, mode, onKarpDown };
+}
