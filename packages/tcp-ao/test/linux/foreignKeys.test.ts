@@ -105,6 +105,10 @@ test("an unsigned connection stands until it is ended from outside; the next one
   again.on("error", () => undefined);
   await until(() => readInfo(listener).counters.required > 0n);
   assert.ok(again.connecting);
+  // Its end of the attempt has no peer's name yet, and is the same socket
+  const { socket: listed } = findForeign(process.pid, port, "syn-sent");
+  const attempt = describeSocket(takeForeign(context, process.pid, port, "syn-sent"));
+  assert.deepEqual([attempt.remoteAddress, attempt.localPort], [undefined, listed.localPort]);
 });
 
 test("a keyed connection ends by destroySocket, at both ends: the RST is signed", {
@@ -182,3 +186,25 @@ for (const { family, address, prefix } of [
     await ended;
   });
 }
+
+test("link-local addresses: listed, keyed and connected through their device", {
+  ...onKernelWithDevices,
+  ...limits,
+}, async (context) => {
+  const [device, host] = ["karp-link", "fe80::99"];
+  execFileSync("ip", ["link", "add", device, "type", "dummy"]);
+  context.after(() => execFileSync("ip", ["link", "del", device]));
+  execFileSync("ip", ["link", "set", device, "up"]);
+  execFileSync("ip", ["addr", "add", `${host}/64`, "dev", device, "nodad"]);
+  const foreigner = new Foreigner(context);
+  const port = await foreigner.listen(host, device);
+  const { client, server } = keyPair(1, "on the link", { peer: host });
+  addKey(takeForeign(context, foreigner.pid, port, "listen"), server);
+  const socket = await keyedConnection(context, { host, port, device }, [client]);
+  await echo(socket, "on the link");
+  const { socket: accepted } = findForeign(foreigner.pid, port, "established");
+  assert.deepEqual([accepted.remoteAddress, accepted.interfaceIndex], [host, interfaceIndexOf(device)]);
+  const ended = once(socket, "error");
+  destroySocket(accepted);
+  await ended;
+});

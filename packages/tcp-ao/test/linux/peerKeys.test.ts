@@ -100,6 +100,20 @@ test("PeerKeys: rotation on several connections between two hosts, each from its
   }
 });
 
+test("PeerKeys: one direction alone is not settled", { ...onKernel, ...limits }, async (context) => {
+  const { ours, theirs, connect } = await twoEnds(context);
+  const ends = await connect();
+  addAtBothEnds(ours, theirs, 2);
+  theirs.prefer(2);
+  await exchange(ends, "we follow");
+  assert.equal(readInfo(fdOf(ends.client)).currentKey, 2);
+  ours.prefer(102);
+  assert.ok(!ours.isSettled(), "we send with key 2, and have not received with it");
+  await exchange(ends, "they follow");
+  await exchange(ends, "and send with it");
+  assert.ok(ours.isSettled() && theirs.isSettled());
+});
+
 test("PeerKeys: new connections start with the preferred key", { ...onKernel, ...limits }, async (context) => {
   const { ours, theirs, connect } = await twoEnds(context);
   addAtBothEnds(ours, theirs, 2);
