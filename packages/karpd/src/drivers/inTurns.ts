@@ -7,6 +7,7 @@ import type { RoutingDriver } from "../ports/routingDriver.ts";
  */
 export function inTurns(driver: RoutingDriver): RoutingDriver {
   const turns = new Turns();
+  const { release } = driver;
   return {
     name: driver.name,
     observes: driver.observes,
@@ -15,6 +16,9 @@ export function inTurns(driver: RoutingDriver): RoutingDriver {
         isOvertaken() ? Promise.resolve(OVERTAKEN) : driver.apply(session, keys),
       ),
     revoke: (session, keep) => turns.take(session.name, () => driver.revoke(session, keep)),
+    ...(release !== undefined && {
+      release: (session, at) => turns.take(session.name, () => release.call(driver, session, at)),
+    }),
     observe: (session) => driver.observe(session),
     examine: (session) => driver.examine(session),
     close: () => driver.close(),

@@ -25,7 +25,8 @@ export function isSameMkt(a: MktParts, b: MktParts): boolean {
   return a.masterKey.expose((one) => b.masterKey.expose((other) => Buffer.from(one).equals(other)));
 }
 
-export type MktParts = Pick<DriverKey, "sendId" | "recvId" | "algorithm" | "masterKey">;
+/** A key that a person wrote may have an algorithm that karp has no name for. */
+export type MktParts = Pick<DriverKey, "sendId" | "recvId" | "masterKey"> & { readonly algorithm: string };
 
 /** "11/12": SendID and RecvID, as BIRD prints them. */
 export function idsOf(key: Pick<DriverKey, "sendId" | "recvId">): string {

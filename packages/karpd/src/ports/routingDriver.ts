@@ -54,6 +54,11 @@ export type ObserveOutcome =
 
 export type RevokeOutcome = { readonly kind: "revoked" } | { readonly kind: "failed"; readonly reason: string };
 
+export type ReleaseOutcome =
+  /** How a person carries on, one sentence each. */
+  | { readonly kind: "released"; readonly carryOn: readonly string[] }
+  | { readonly kind: "failed"; readonly reason: string };
+
 /** Puts keys into one kind of routing daemon (DESIGN section 6). Calls for one session never overlap; for different sessions they may. */
 export interface RoutingDriver {
   readonly name: string;
@@ -64,6 +69,11 @@ export interface RoutingDriver {
   observe(session: SessionConfiguration): Promise<ObserveOutcome>;
   /** Removes `revoked` keys for good, ending the session if it must; resolves when no connection uses them. `keep` stay. */
   revoke(session: SessionConfiguration, keep: readonly DriverKey[]): Promise<RevokeOutcome>;
+  /**
+   * Leaves the session's keys to people, for `karp unmanage`: what is in place stays, and is theirs to change. Needs
+   * neither the daemon nor the peer. `apply` takes them over again. Absent: there is nothing to be done in its place.
+   */
+  release?(session: SessionConfiguration, at: string): Promise<ReleaseOutcome>;
   /** For `karp check` and `karp doctor`: what is wrong with the set-up of this session, and what to do. */
   examine(session: SessionConfiguration): Promise<readonly DriverFinding[]>;
   close(): Promise<void>;

@@ -26,7 +26,7 @@ conformance(
         bird.dropOn = "configure";
       },
       putForeign: async () => {
-        const text = 'authentication ao;\nkeys { key { id 1; secret "by hand"; }; };\n';
+        const text = 'authentication md5;\npassword "by hand";\n';
         await writeFile(include, text);
         return { isUntouched: async () => (await readFile(include, "utf8")) === text };
       },

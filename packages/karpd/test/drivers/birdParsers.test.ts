@@ -151,14 +151,14 @@ test("include file: what is rendered is read back", () => {
   );
 });
 
-test("include file: any text is ours, empty or foreign; a changed line makes it foreign", () => {
+test("include file: any text is ours, empty, a person's keys or foreign; a changed line makes it foreign", () => {
   const good = renderInclude("r2", { keys: [key(1, "preferred"), key(2, "accept")], isProtocolDisabled: false });
   const mutated = fc
     .tuple(fc.nat(good.length), fc.nat(5), fc.string())
     .map(([at, cut, text]) => good.slice(0, at) + text + good.slice(at + cut));
   fc.assert(
     fc.property(fc.oneof(fc.string(), mutated), (text) => {
-      assert.ok(["ours", "empty", "foreign"].includes(parseInclude(text).kind));
+      assert.ok(["ours", "empty", "static", "foreign"].includes(parseInclude(text).kind));
     }),
     { numRuns: 3_000 },
   );
@@ -201,15 +201,16 @@ test("findProtocol: names in quotes, comments, nested braces, includes, template
     `${root}/more.conf`,
     `protocol bgp 'r-2.x' from edge {\n  ipv4 { import filter { if (net ~ [ 10.0.0.0/8+ ]) then accept; }; };\ninclude "${ours}";\n}\n`,
   );
-  await writeFile(
-    `${root}/bird.conf`,
-    '/* protocol bgp r3 { */\ntemplate bgp edge { local as 1; }\nprotocol static { route 10.0.0.0/8 via "eth0"; } # protocol bgp r4 {\ninclude "more.conf";\nprotocol bgp dyn {\n neighbor range 10.0.0.0/24;\n password "x";\n ipv4 { };\n}\n',
-  );
+  const dyn =
+    '/* protocol bgp r3 { */\ntemplate bgp edge { local as 1; }\nprotocol static { route 10.0.0.0/8 via "eth0"; } # protocol bgp r4 {\ninclude "more.conf";\nprotocol bgp dyn {\n neighbor range 10.0.0.0/24;\n password "x";\n ipv4 { };\n}\n';
+  await writeFile(`${root}/bird.conf`, dyn);
   const main = `${root}/bird.conf`;
   assert.deepEqual(await findProtocol(main, "r-2.x", ours), {
     file: `${root}/more.conf`,
     line: 1,
     includesOurs: true,
+    isOverruled: false,
+    end: 142,
     ownAuthentication: [],
     isDynamic: false,
   });
@@ -217,7 +218,9 @@ test("findProtocol: names in quotes, comments, nested braces, includes, template
     file: main,
     line: 5,
     includesOurs: false,
-    ownAuthentication: ["password"],
+    isOverruled: false,
+    end: dyn.lastIndexOf("}"),
+    ownAuthentication: [{ word: "password", file: main, line: 7, offset: dyn.indexOf("password") }],
     isDynamic: true,
   });
   for (const name of ["r3", "r4"]) assert.equal(await findProtocol(main, name, ours), undefined);

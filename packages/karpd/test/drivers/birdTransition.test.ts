@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { FileKey } from "../../src/drivers/bird/includeFile.ts";
+import type { FileKey } from "../../src/drivers/bird/fileKey.ts";
 import type { ProtocolDetails } from "../../src/drivers/bird/protocolDetails.ts";
 import { nextKeys } from "../../src/drivers/bird/transition.ts";
 import { isSameMkt } from "../../src/drivers/keys.ts";
@@ -30,7 +30,7 @@ function established(current: FileKey | undefined, rnext: FileKey | undefined): 
 test("from any keys to any others, repeated steps arrive, and none of them makes BIRD restart the session", () => {
   fc.assert(
     fc.property(keySet, keySet, (from, target) => {
-      fc.pre(from.some(({ use }) => use !== "deprecated") && target.length > 0);
+      fc.pre(from.some(({ use }) => use !== "deprecated") && target.some(({ use }) => use === "preferred"));
       let file: readonly FileKey[] = from;
       for (let step = 0; step < 4; step++) {
         const best = bestOf(file);
@@ -39,7 +39,7 @@ test("from any keys to any others, repeated steps arrive, and none of them makes
         assert.ok(next.kind === "write");
         assertNoRestart(file, next.keys, best);
         file = next.keys;
-        if (next.retained === undefined) break;
+        if (next.retained.length === 0) break;
       }
       assert.equal(file.length, target.length);
       for (const wanted of target) assert.ok(file.some((one) => isSameMkt(one, wanted)));
@@ -65,6 +65,34 @@ function assertNoRestart(before: readonly FileKey[], after: readonly FileKey[], 
 function bestOf(keys: readonly FileKey[]): FileKey | undefined {
   return keys.find(({ use }) => use === "preferred") ?? keys.find(({ use }) => use === "accept");
 }
+
+test("while no wanted key is preferred, the one in use stays what BIRD asks for, whoever made it", () => {
+  const theirs = { ...key(1, "accept"), algorithm: "bird hmac sha256" } as const;
+  const input = { file: [theirs], isFileActive: true, protocol: established(theirs, theirs) };
+  const next = nextKeys({ ...input, target: [key(2, "accept")] });
+  assert.ok(next.kind === "write");
+  assert.deepEqual(
+    next.keys.map(({ sendId, use }) => [sendId, use]),
+    [
+      [2, "preferred"],
+      [4, "accept"],
+    ],
+  );
+  assert.deepEqual(next.retained, [theirs]);
+  // r1 prefers the new key; r2 has not moved yet, then has
+  const rolling = nextKeys({ ...input, file: next.keys, target: [key(2, "preferred")] });
+  assert.ok(rolling.kind === "write");
+  assert.deepEqual(
+    rolling.keys.map(({ sendId, use }) => [sendId, use]),
+    [
+      [4, "preferred"],
+      [2, "deprecated"],
+    ],
+  );
+  const protocol = established(key(2, "preferred"), key(2, "preferred"));
+  const rolled = nextKeys({ ...input, file: rolling.keys, protocol, target: [key(2, "preferred")] });
+  assert.ok(rolled.kind === "write" && rolled.retained.length === 0 && rolled.keys.length === 1);
+});
 
 test("a file that BIRD has not read keeps every key: nobody knows which of them BIRD has", () => {
   const input = { file: [key(1, "preferred"), key(2, "accept")], target: [key(3, "preferred")] };
@@ -97,7 +125,7 @@ test("BIRD does not answer: every key stays", () => {
 test("no connection: keys are exchanged at once", () => {
   const protocol: ProtocolDetails = { name: "r2", kind: "BGP", state: "start", info: "Connect", bgpState: "Connect" };
   const next = nextKeys({ file: [key(1, "preferred")], isFileActive: true, target: [key(2, "preferred")], protocol });
-  assert.ok(next.kind === "write" && next.retained === undefined);
+  assert.ok(next.kind === "write" && next.retained.length === 0);
   assert.deepEqual(
     next.keys.map(({ sendId }) => sendId),
     [4],

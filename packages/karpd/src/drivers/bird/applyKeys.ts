@@ -3,19 +3,15 @@ import type { ApplyOutcome, DriverKey } from "../../ports/routingDriver.ts";
 import type { DriverContext } from "../context.ts";
 import { idsOf, isSameMkt, keySetFault } from "../keys.ts";
 import type { Activator } from "./activator.ts";
+import { staticKeysOf } from "./blockKeys.ts";
+import { findProtocol } from "./configScan.ts";
 import { BirdUnreachable, converse } from "./controlSocket.ts";
 import { fileAccess } from "./fileGroup.ts";
-import { birdAlgorithm, type FileKey } from "./includeFile.ts";
-import {
-  type IncludeTarget,
-  includeState,
-  readInclude,
-  restoreInclude,
-  type StoredInclude,
-  writeInclude,
-} from "./includeStore.ts";
+import { birdAlgorithm, type FileKey } from "./fileKey.ts";
+import { type IncludeTarget, includeState, readInclude, type StoredInclude } from "./includeStore.ts";
 import { type Look, lookAt, obstacle } from "./look.ts";
 import { hasAuthenticationFailed, isEstablished, type ProtocolDetails } from "./protocolDetails.ts";
+import type { SessionMemory } from "./sessionMemory.ts";
 import type { BirdSettings } from "./settings.ts";
 import { nextKeys } from "./transition.ts";
 
@@ -25,6 +21,7 @@ export interface BirdSession {
   readonly session: SessionConfiguration;
   readonly settings: BirdSettings;
   readonly activator: Activator;
+  readonly memory: SessionMemory;
 }
 
 /** Everything that can go on in `apply`; errors of files and sockets are thrown. */
@@ -35,11 +32,46 @@ export async function applyKeys(bird: BirdSession, keys: readonly DriverKey[]): 
   const hindrance = look.found && obstacle(look.found, bird.session, bird.settings);
   if (hindrance !== undefined) return { kind: "refused", reason: hindrance };
   const target = await includeTarget(bird);
-  const before = await readInclude(target.path);
+  const before = await adopt(bird, look, await readRepaired(bird, target), keys);
   const foreign = look.found?.protocol && foreignKey(look.found.protocol, [...before.keys, ...keys]);
   if (foreign !== undefined) return { kind: "foreign", reason: foreign };
   if (keys.length === 0 && before.keys.length > 0) return { kind: "refused", reason: NEVER_WITHOUT };
   return install(bird, { target, before, look, keys });
+}
+
+/** What somebody changed in karp's own lines, and BIRD has not read, is put back first. */
+async function readRepaired(
+  { activator, memory, context, session }: BirdSession,
+  target: IncludeTarget,
+): Promise<StoredInclude> {
+  const found = await readInclude(target.path);
+  if (!(await memory.repair(activator, target, found))) return found;
+  context.log("warning", `bird: ${session.name}: ${target.path} was changed by somebody: put back`);
+  return readInclude(target.path);
+}
+
+/**
+ * Keys of TCP-AO that a person wrote into the protocol block, one of which is in use: in the include file, which stands
+ * behind them, they count for the same and can be rolled away. What is there already needs no second look.
+ */
+async function adopt(
+  bird: BirdSession,
+  { found }: LookOrDown,
+  before: StoredInclude,
+  keys: readonly DriverKey[],
+): Promise<StoredInclude> {
+  const protocol = found?.protocol;
+  if (protocol === undefined || foreignKey(protocol, [...before.keys, ...keys]) === undefined) return before;
+  const { settings, session, context } = bird;
+  const block = await findProtocol(settings.config, settings.protocolName, settings.include);
+  if (block === undefined || !block.includesOurs || block.isOverruled) return before;
+  const written = (await staticKeysOf(block)) ?? [];
+  if (written.length === 0 || foreignKey(protocol, [...before.keys, ...written]) !== undefined) return before;
+  context.log(
+    "info",
+    `bird: ${session.name}: adopts ${written.map(idsOf).join(", ")} of ${block.file} line ${block.line}`,
+  );
+  return { ...before, keys: [...before.keys, ...written] };
 }
 
 const NEVER_WITHOUT =
@@ -59,7 +91,8 @@ async function install(bird: BirdSession, installation: Installation): Promise<A
   const next = nextKeys({ file: before.keys, isFileActive, target: keys, protocol: look.found?.protocol });
   if (next.kind === "refused") return next;
   const file = { keys: next.keys, isProtocolDisabled: before.isProtocolDisabled };
-  const isChanged = await activator.writing(() => writeInclude(target, before, file));
+  bird.memory.want(keys);
+  const isChanged = await bird.memory.write(activator, target, before, file);
   if (isChanged) logKeys(bird, next.keys);
   if (look.found === undefined) return { kind: "pending", reason: `${look.reason}; the keys are written` };
   const { protocol } = look.found;
@@ -71,8 +104,10 @@ async function install(bird: BirdSession, installation: Installation): Promise<A
     if (!activator.wasIncluded(await includeState(target.path))) return { kind: "refused", reason: notIncluded(bird) };
   }
   const outcome = await verify(bird, installation, next.keys);
-  if (outcome.kind !== "installed" || next.retained === undefined) return outcome;
-  return { kind: "pending", reason: next.retained };
+  const unwanted = next.retained.filter((key) => bird.memory.hasWanted(key));
+  if (outcome.kind !== "installed" || unwanted.length === 0) return outcome;
+  const reason = `${unwanted.map(idsOf).join(", ")} still in use: removed as soon as the peer has moved`;
+  return { kind: "pending", reason };
 }
 
 /** What BIRD and the kernel have made of it: `configure` answers "Reconfigured" even when the kernel refuses a key. */
@@ -109,7 +144,7 @@ async function restorePrevious(
       `bird: ${bird.session.name}: BIRD took the session down over ${added.map(idsOf).join(", ")}`,
     );
     const { text } = before;
-    await bird.activator.writing(() => restoreInclude(target, text));
+    await bird.memory.restore(bird.activator, target, text);
     await bird.activator.activate(true);
   }
   return kernelRefused(added.length > 0 ? added : keys);
@@ -126,7 +161,7 @@ export async function enableAgain(bird: BirdSession, target: IncludeTarget, keys
   const { control, protocolName } = bird.settings;
   await converse(control, bird.context.clock, (line) => line.ask(`enable "${protocolName}"`));
   const before = await readInclude(target.path);
-  await bird.activator.writing(() => writeInclude(target, before, { keys, isProtocolDisabled: false }));
+  await bird.memory.write(bird.activator, target, before, { keys, isProtocolDisabled: false });
   bird.activator.noteRead(await includeState(target.path));
 }
 
@@ -208,7 +243,7 @@ function foreignKey(protocol: ProtocolDetails, known: readonly FileKey[]): strin
   const isForeignRecv = rnextRecvId !== undefined && !known.some(({ recvId }) => recvId === rnextRecvId);
   if (!isForeignSend && !isForeignRecv) return undefined;
   const which = isForeignSend ? `SendID ${currentSendId} as current key` : `RecvID ${rnextRecvId} as rnext key`;
-  return `${protocol.name} uses ${which}, which karp did not install: take the other keys out of bird.conf`;
+  return `${protocol.name} uses ${which}, which karp did not install and finds neither in its include file nor, above the include line, in the protocol's block: take the other keys out of bird.conf`;
 }
 
 function logKeys({ context, session }: BirdSession, keys: readonly FileKey[]): void {

@@ -2,7 +2,7 @@ import type { BigIntStats } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { errnoOf } from "../text.ts";
-import { INCLUDE_MARKER } from "./includeFile.ts";
+import { isKarpsText } from "./includeFile.ts";
 
 /** Enough of a file to see that it has changed. */
 export interface FileState {
@@ -63,7 +63,7 @@ export class ConfigFiles {
     if (cached?.fingerprint === fingerprint) return cached;
     const text = await readConfig(path);
     const includes = Array.from(text.matchAll(INCLUDE_LINE), (match) => match[1] ?? "");
-    const entry = { fingerprint, isOurs: text.startsWith(INCLUDE_MARKER), includes };
+    const entry = { fingerprint, isOurs: isKarpsText(text), includes };
     this.#cache.set(path, entry);
     return entry;
   }

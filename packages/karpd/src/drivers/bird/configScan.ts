@@ -8,16 +8,32 @@ export interface ProtocolBlock {
   /** The block includes karp's file. */
   readonly includesOurs: boolean;
   /** "authentication", "password" or "keys" in the block itself: they collide with karp's. */
-  readonly ownAuthentication: readonly string[];
+  readonly ownAuthentication: readonly OwnStatement[];
+  /** One of them stands behind karp's include line, and counts instead of it. */
+  readonly isOverruled: boolean;
+  /** Where the block's closing brace stands, when that is in the same file. */
+  readonly end: number | undefined;
   /** The word `dynamic` or a neighbor range: TCP-AO is not supported there. */
   readonly isDynamic: boolean;
+}
+
+/** A statement at the first level of the block, found by its first word. */
+export interface OwnStatement {
+  readonly word: string;
+  readonly file: string;
+  readonly line: number;
+  /** Characters from the beginning of the file to its first word. */
+  readonly offset: number;
 }
 
 interface Token {
   readonly text: string;
   readonly file: string;
   readonly line: number;
+  readonly offset: number;
 }
+
+const OWN_WORDS = ["authentication", "password", "keys"];
 
 const MAXIMUM_DEPTH = 8;
 const TOKEN = /\s+|#[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|"[^"\n]*"?|'[^'\n]*'?|[A-Za-z_][A-Za-z0-9_]*|[\s\S]/g;
@@ -36,13 +52,20 @@ export async function findProtocol(main: string, name: string, ours: string): Pr
   const body = blockBody(tokens, start);
   const first = tokens[start];
   if (first === undefined) return undefined;
-  const outer = body.filter(({ depth }) => depth === 1).map(({ token }) => token.text);
+  const outer = body.filter(({ depth }) => depth === 1).map(({ token }) => token);
+  const includeAt = body.findIndex(({ token }) => token.text === `include ${ours}`);
+  const lastOwn = body.findLastIndex(({ token, depth }) => depth === 1 && OWN_WORDS.includes(token.text));
+  const closing = tokens.find(({ text }, index) => text === "}" && tokens[index - 1] === body.at(-1)?.token);
   return {
     file: first.file,
     line: first.line,
-    includesOurs: body.some(({ token }) => token.text === `include ${ours}`),
-    ownAuthentication: ["authentication", "password", "keys"].filter((word) => outer.includes(word)),
-    isDynamic: outer.some((word, index) => word === "neighbor" && outer[index + 1] === "range"),
+    includesOurs: includeAt !== -1,
+    ownAuthentication: outer
+      .filter(({ text }) => OWN_WORDS.includes(text))
+      .map(({ text, file, line, offset }) => ({ word: text, file, line, offset })),
+    isOverruled: includeAt !== -1 && lastOwn > includeAt,
+    end: closing?.file === first.file ? closing.offset : undefined,
+    isDynamic: outer.some(({ text }, index) => text === "neighbor" && outer[index + 1]?.text === "range"),
   };
 }
 
@@ -61,7 +84,7 @@ async function readTokens(reading: Reading): Promise<void> {
   let isLineStart = true;
   let includeAt: number | undefined;
   let previous = "";
-  for (const [part] of text.matchAll(TOKEN)) {
+  for (const { 0: part, index: offset } of text.matchAll(TOKEN)) {
     const newlines = part.split("\n").length - 1;
     const isSpace = part.trim() === "";
     if (includeAt !== undefined && part.startsWith('"')) {
@@ -70,7 +93,7 @@ async function readTokens(reading: Reading): Promise<void> {
     } else if (isLineStart && part === "include") {
       includeAt = line;
     } else if (WORDS.has(part) || isName(previous, part)) {
-      tokens.push({ text: part.replace(/^'(.*)'$/, "$1"), file, line });
+      tokens.push({ text: part.replace(/^'(.*)'$/, "$1"), file, line, offset });
     }
     line += newlines;
     if (isSpace) isLineStart ||= newlines > 0;
@@ -88,7 +111,7 @@ async function include(reading: Reading, line: number, argument: string): Promis
   const pattern = argument.startsWith("/") ? argument : join(dirname(reading.file), argument);
   for (const path of await expand(pattern)) {
     if (path === reading.ours) {
-      reading.tokens.push({ text: `include ${path}`, file: reading.file, line });
+      reading.tokens.push({ text: `include ${path}`, file: reading.file, line, offset: -1 });
     } else if (reading.depth < MAXIMUM_DEPTH) {
       await readTokens({ ...reading, file: path, depth: reading.depth + 1 });
     }

@@ -4,6 +4,7 @@ import type {
   DriverFinding,
   DriverKey,
   ObserveOutcome,
+  ReleaseOutcome,
   RevokeOutcome,
   RoutingDriver,
 } from "../../ports/routingDriver.ts";
@@ -18,7 +19,9 @@ import { examineSession } from "./examine.ts";
 import { ForeignInclude, IncludeFailure } from "./includeStore.ts";
 import { lookAt } from "./look.ts";
 import { observationOf, SinceMemory } from "./observation.ts";
+import { releaseKeys } from "./releaseKeys.ts";
 import { revokeKeys } from "./revokeKeys.ts";
+import { SessionMemory } from "./sessionMemory.ts";
 import { type BirdSettings, birdSettings } from "./settings.ts";
 
 /** BIRD 2.17, 3.1 or newer: an include file of keys, and `configure` on the control socket. */
@@ -32,6 +35,7 @@ class BirdDriver implements RoutingDriver {
   readonly #context: DriverContext;
   readonly #activators = new Map<string, Activator>();
   readonly #since = new SinceMemory();
+  readonly #memories = new Map<string, SessionMemory>();
 
   constructor(context: DriverContext) {
     this.#context = context;
@@ -53,7 +57,9 @@ class BirdDriver implements RoutingDriver {
         return { kind: "unavailable", reason: `BIRD has no protocol ${settings.protocolName}` };
       }
       const since = (moment: number): string => this.#since.text(session.name, moment);
-      return { kind: "observed", observation: observationOf(protocol, since) };
+      const drift = await this.#memory(session.name).drift(settings.include, protocol).catch(messageOf);
+      const observation = observationOf(protocol, since);
+      return { kind: "observed", observation: drift === undefined ? observation : { ...observation, drift } };
     } catch (error) {
       return { kind: "unavailable", reason: messageOf(error) };
     }
@@ -62,6 +68,14 @@ class BirdDriver implements RoutingDriver {
   async revoke(session: SessionConfiguration, keep: readonly DriverKey[]): Promise<RevokeOutcome> {
     try {
       return await revokeKeys(this.#bird(session), keep);
+    } catch (error) {
+      return { kind: "failed", reason: messageOf(error) };
+    }
+  }
+
+  async release(session: SessionConfiguration, at: string): Promise<ReleaseOutcome> {
+    try {
+      return await releaseKeys(this.#bird(session), at);
     } catch (error) {
       return { kind: "failed", reason: messageOf(error) };
     }
@@ -81,7 +95,14 @@ class BirdDriver implements RoutingDriver {
 
   #bird(session: SessionConfiguration): BirdSession {
     const settings = birdSettings(session);
-    return { context: this.#context, session, settings, activator: this.#activator(settings) };
+    const [activator, memory] = [this.#activator(settings), this.#memory(session.name)];
+    return { context: this.#context, session, settings, activator, memory };
+  }
+
+  #memory(session: string): SessionMemory {
+    const memory = this.#memories.get(session) ?? new SessionMemory();
+    this.#memories.set(session, memory);
+    return memory;
   }
 
   /** One per BIRD: that is, per control socket. The newest settings count. */

@@ -3,13 +3,15 @@ import { dirname } from "node:path";
 import type { SessionConfiguration } from "../../core/configuration.ts";
 import type { DriverFinding } from "../../ports/routingDriver.ts";
 import { directoryFault, LinkInPlace } from "../atomicFile.ts";
+import { idsOf } from "../keys.ts";
 import { errnoOf, messageOf, printable } from "../text.ts";
 import { mainConfigOf } from "./activator.ts";
 import { type BirdSession, notIncluded } from "./applyKeys.ts";
-import { findProtocol } from "./configScan.ts";
+import { staticKeysOf } from "./blockKeys.ts";
+import { findProtocol, type ProtocolBlock } from "./configScan.ts";
 import { converse } from "./controlSocket.ts";
 import { fileAccess } from "./fileGroup.ts";
-import { birdAlgorithm } from "./includeFile.ts";
+import { birdAlgorithm } from "./fileKey.ts";
 import { readInclude } from "./includeStore.ts";
 import { lookAt, obstacle, versionObstacle } from "./look.ts";
 import { lastText } from "./replies.ts";
@@ -75,10 +77,37 @@ async function checkBlock(bird: BirdSession): Promise<readonly DriverFinding[]> 
   if (block.isDynamic)
     found.push(error(`${where}: BIRD has no TCP-AO on a neighbor range; give this peer its own block`));
   if (!block.includesOurs) found.push(error(`${where}: ${notIncluded(bird)} (on a line of its own)`));
-  for (const word of block.ownAuthentication) {
-    found.push(error(`${where}: \`${word}\` in the block collides with karp's include file; take it out`));
+  return [...found, ...(await checkOwnAuthentication(bird, block))];
+}
+
+/** Keys of TCP-AO that a person wrote are adopted; a password is in the way. */
+async function checkOwnAuthentication(bird: BirdSession, block: ProtocolBlock): Promise<readonly DriverFinding[]> {
+  const { session } = bird;
+  const own = block.ownAuthentication;
+  const [first] = own;
+  if (first === undefined) return [];
+  const where = `${first.file} line ${first.line}`;
+  const adopted = await staticKeysOf(block);
+  if (adopted === undefined) {
+    const words = [...new Set(own.map(({ word }) => `\`${word}\``))].join(" and ");
+    return [
+      error(`${where}: ${words} in the block collides with karp's include file; karp migrate ${session.name} moves it`),
+    ];
   }
-  return found;
+  if (block.isOverruled) {
+    return [
+      error(
+        `${where}: the keys in the block stand behind karp's include line and overrule it: move that line below them`,
+      ),
+    ];
+  }
+  const ids = adopted.map(idsOf).join(", ");
+  const { keys } = await readInclude(bird.settings.include);
+  const text =
+    keys.length > 0
+      ? `${where}: the keys ${ids} in the block have no effect beside karp's include file: take them out`
+      : `${where}: the keys ${ids} in the block are used until karp has rolled to its own`;
+  return [{ severity: "warning", text }];
 }
 
 async function checkInclude({ settings }: BirdSession): Promise<readonly DriverFinding[]> {

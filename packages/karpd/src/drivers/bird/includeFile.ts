@@ -1,9 +1,7 @@
+import { createHash } from "node:crypto";
 import { Secret } from "@karp/ikev2";
-import type { MktAlgorithm } from "../../core/keytable/row.ts";
-import type { DriverKey } from "../../ports/routingDriver.ts";
-
-/** A key as it stands in the include file. BIRD always covers the TCP options, so the file does not say it. */
-export type FileKey = Omit<DriverKey, "coversTcpOptions">;
+import { algorithmOfBird, birdAlgorithm, type FileKey } from "./fileKey.ts";
+import { parseStaticKeys } from "./staticKeys.ts";
 
 /** What the include file of one session says. */
 export interface IncludeFile {
@@ -16,6 +14,8 @@ export type ParsedInclude =
   | ({ readonly kind: "ours" } & IncludeFile)
   /** Nothing but comments and white space: may be written. */
   | { readonly kind: "empty" }
+  /** Keys in BIRD's own words that a person wrote, or that `karp unmanage` left: they are adopted. */
+  | ({ readonly kind: "static" } & IncludeFile)
   /** Something that karp did not write, or that somebody changed: left alone. */
   | { readonly kind: "foreign"; readonly line: number };
 
@@ -23,24 +23,43 @@ export type ParsedInclude =
 export const INCLUDE_MARKER = "# Written by karp";
 const DISABLED_LINE = "# protocol disabled by karp for a revocation";
 
-/** Algorithms that BIRD writes onto the wire as negotiated. Its HMAC-SHA-256 is cut to 96 bits: see README. */
-const BIRD_ALGORITHMS: Readonly<Partial<Record<MktAlgorithm, string>>> = {
-  "aes-128-cmac-96": "cmac aes128",
-  "hmac-sha-1-96": "hmac sha1",
-};
-
-/** BIRD's name of an algorithm; undefined: BIRD cannot do it. */
-export function birdAlgorithm(algorithm: MktAlgorithm): string | undefined {
-  return BIRD_ALGORITHMS[algorithm];
-}
-
 /** The text of the include file: the whole block, or only comments when there is no key (BIRD refuses `keys {}`). */
 export function renderInclude(session: string, file: IncludeFile): string {
   const head = [`${INCLUDE_MARKER} for session ${session}; replaced at every change: do not edit, do not remove.`];
   if (file.isProtocolDisabled) head.push(DISABLED_LINE);
-  if (file.keys.length === 0) return [...head, "# No key yet.", ""].join("\n");
-  const keys = file.keys.flatMap((key) => [`  # ${key.adminKeyName}`, `  ${renderKey(key)}`]);
-  return [...head, "authentication ao;", "keys {", ...keys, "};", ""].join("\n");
+  return [...head, ...renderBlock(file.keys)].join("\n");
+}
+
+function renderBlock(keys: readonly FileKey[]): readonly string[] {
+  if (keys.length === 0) return ["# No key yet.", ""];
+  const lines = keys.flatMap((key) => [`  # ${key.adminKeyName}`, `  ${renderKey(key)}`]);
+  return ["authentication ao;", "keys {", ...lines, "};", ""];
+}
+
+const RELEASE_MARKER = "# Left to people by karp unmanage";
+const DIGEST_LINE = /^# sha256 of the lines below, to see whether they were edited: ([0-9a-f]{64})\n/m;
+
+/** The same keys for people to go on with. It tells whether somebody has edited it since. */
+export function renderReleased(session: string, keys: readonly FileKey[], at: string): string {
+  const body = renderBlock(keys).join("\n");
+  return [
+    `${RELEASE_MARKER} of session ${session} at ${at}.`,
+    "# These keys stay as they are until you change them: edit this file, then run birdc configure.",
+    `# Do not remove the file while bird.conf includes it. karp takes it back with: karp manage ${session}`,
+    `# sha256 of the lines below, to see whether they were edited: ${digestOf(body)}`,
+    body,
+  ].join("\n");
+}
+
+/** Whether karp wrote every line of the file: whoever makes BIRD read it puts nobody else's work into effect. */
+export function isKarpsText(text: string): boolean {
+  if (text.startsWith(INCLUDE_MARKER)) return true;
+  const digest = text.startsWith(RELEASE_MARKER) ? DIGEST_LINE.exec(text) : null;
+  return digest !== null && digest[1] === digestOf(text.slice(digest.index + digest[0].length));
+}
+
+function digestOf(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
 }
 
 function renderKey(key: FileKey): string {
@@ -62,9 +81,18 @@ export function parseInclude(text: string): ParsedInclude {
   const isProtocolDisabled = isMarked && lines[1] === DISABLED_LINE;
   const block = lines.findIndex((line) => !isComment(line));
   if (block === -1) return isMarked ? { kind: "ours", keys: [], isProtocolDisabled } : { kind: "empty" };
-  if (!isMarked || lines[block] !== "authentication ao;") return { kind: "foreign", line: block + 1 };
+  if (!isMarked) return parseUnmarked(text, lines, block);
+  if (lines[block] !== "authentication ao;") return { kind: "foreign", line: block + 1 };
   const keys = parseBlock(lines, block);
   return typeof keys === "number" ? { kind: "foreign", line: keys } : { kind: "ours", keys, isProtocolDisabled };
+}
+
+/** What karp left behind and nobody edited has the names of its keys; anything else is read as BIRD would. */
+function parseUnmarked(text: string, lines: readonly string[], block: number): ParsedInclude {
+  const released = isKarpsText(text) ? parseBlock(lines, block) : undefined;
+  const keys = Array.isArray(released) ? (released as readonly FileKey[]) : parseStaticKeys(text);
+  if (keys === undefined) return { kind: "foreign", line: block + 1 };
+  return { kind: "static", keys, isProtocolDisabled: false };
 }
 
 /** The keys, or the number of the line that karp did not write. */
@@ -84,7 +112,7 @@ function parseBlock(lines: readonly string[], block: number): readonly FileKey[]
 
 function parseKey(adminKeyName: string, line: string): FileKey | undefined {
   const parts = KEY_LINE.exec(line);
-  const algorithm = (Object.keys(BIRD_ALGORITHMS) as MktAlgorithm[]).find((name) => birdAlgorithm(name) === parts?.[4]);
+  const algorithm = algorithmOfBird(parts?.[4] ?? "");
   if (parts === null || algorithm === undefined) return undefined;
   const [sendId, recvId] = [Number(parts[1]), Number(parts[2])];
   if (sendId > 255 || recvId > 255) return undefined;

@@ -38,11 +38,14 @@ export async function readInclude(path: string): Promise<StoredInclude> {
   const parsed = parseInclude(text ?? "");
   switch (parsed.kind) {
     case "ours":
+    case "static":
       return { text, keys: parsed.keys, isProtocolDisabled: parsed.isProtocolDisabled };
     case "empty":
       return { text, keys: [], isProtocolDisabled: false };
     case "foreign":
-      throw new ForeignInclude(`${path} line ${parsed.line} was not written by karp: move it away or empty the file`);
+      throw new ForeignInclude(
+        `${path} line ${parsed.line} was not written by karp, and is left alone: put back what stood there, or empty the file`,
+      );
   }
 }
 

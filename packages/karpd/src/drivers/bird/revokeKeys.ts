@@ -4,8 +4,8 @@ import type { DriverKey, RevokeOutcome } from "../../ports/routingDriver.ts";
 import { messageOf } from "../text.ts";
 import { type BirdSession, enableAgain, includeTarget, keyRefusal, lookUnlessDown, notIncluded } from "./applyKeys.ts";
 import { converse } from "./controlSocket.ts";
-import type { FileKey } from "./includeFile.ts";
-import { type IncludeTarget, includeState, readInclude, type StoredInclude, writeInclude } from "./includeStore.ts";
+import type { FileKey } from "./fileKey.ts";
+import { type IncludeTarget, includeState, readInclude, type StoredInclude } from "./includeStore.ts";
 import { lookAt } from "./look.ts";
 import { isEstablished, type ProtocolDetails } from "./protocolDetails.ts";
 import { nextKeys } from "./transition.ts";
@@ -23,7 +23,7 @@ export async function revokeKeys(bird: BirdSession, keep: readonly DriverKey[]):
   if (keep.length === 0 && before.keys.length === 0) return nothingToRevoke(bird);
   const keys = keep.length > 0 ? keptKeys(before, keep) : [closedKey(bird, before)];
   const file = { keys, isProtocolDisabled: before.isProtocolDisabled };
-  await bird.activator.writing(() => writeInclude(target, before, file));
+  await bird.memory.write(bird.activator, target, before, file);
   const look = await lookUnlessDown(bird);
   if (look.found === undefined) return { kind: "failed", reason: `${look.reason}; the file is written` };
   const activation = await bird.activator.activate(true);
@@ -82,7 +82,7 @@ async function closeMeanwhile(
   if (!isDown) return { kind: "failed", reason: `${reason}; BIRD did not disable ${protocolName} either` };
   if (isDisabledNow) {
     const stored = await readInclude(target.path);
-    await bird.activator.writing(() => writeInclude(target, stored, { keys, isProtocolDisabled: true }));
+    await bird.memory.write(bird.activator, target, stored, { keys, isProtocolDisabled: true });
     bird.context.log("warning", `bird: ${bird.session.name}: protocol ${protocolName} disabled for a revocation`);
   }
   return {

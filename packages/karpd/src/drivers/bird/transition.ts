@@ -1,6 +1,6 @@
 import type { DriverKey } from "../../ports/routingDriver.ts";
 import { idsOf, isSameMkt } from "../keys.ts";
-import type { FileKey } from "./includeFile.ts";
+import type { FileKey } from "./fileKey.ts";
 import { isEstablished, type ProtocolDetails } from "./protocolDetails.ts";
 
 /** What is known before the include file is rewritten. */
@@ -17,8 +17,8 @@ export interface TransitionInput {
 }
 
 export type Transition =
-  /** Write these. `retained`: keys that stay although they are not wanted any more, with the reason. */
-  | { readonly kind: "write"; readonly keys: readonly FileKey[]; readonly retained?: string }
+  /** Write these. `retained`: those of them that are not wanted any more, and are in use. */
+  | { readonly kind: "write"; readonly keys: readonly FileKey[]; readonly retained: readonly FileKey[] }
   | { readonly kind: "refused"; readonly reason: string };
 
 /**
@@ -39,13 +39,20 @@ export function nextKeys(input: TransitionInput): Transition {
     return { kind: "refused", reason };
   }
   const wanted = withUsableKey(inStableOrder(kept, target), input.protocol);
-  const keys = [...wanted, ...retained.map((key): FileKey => ({ ...key, use: "deprecated" }))];
-  if (retained.length === 0) return { kind: "write", keys };
-  return {
-    kind: "write",
-    keys,
-    retained: `${retained.map(idsOf).join(", ")} still in use: removed as soon as the peer has moved`,
-  };
+  if (target.some(({ use }) => use === "preferred")) {
+    return {
+      kind: "write",
+      keys: [...wanted, ...retained.map((key): FileKey => ({ ...key, use: "deprecated" }))],
+      retained,
+    };
+  }
+  // No wanted key may be asked for yet: the one in use, whoever made it, goes on as it is
+  return { kind: "write", keys: [...retained.map((key) => inUseAs(key, input.protocol)), ...wanted], retained };
+}
+
+function inUseAs(key: FileKey, protocol: ProtocolDetails | undefined): FileKey {
+  if (protocol === undefined || !isEstablished(protocol)) return key;
+  return { ...key, use: key.recvId === protocol.tcpAo?.rnextRecvId ? "preferred" : "accept" };
 }
 
 /** The keys to be dropped that must stay for now. */
