@@ -130,8 +130,8 @@ export class Bird implements RoutingDaemon {
     return (stdout || stderr).trim().split("\n").at(-1) ?? "";
   }
 
-  async status(): Promise<ProtocolStatus> {
-    return parseProtocol(await this.birdc("show", "protocols", "all", this.options.peering.protocol));
+  async status(protocol = this.options.peering.protocol): Promise<ProtocolStatus> {
+    return parseProtocol(await this.birdc("show", "protocols", "all", protocol));
   }
 
   async waitEstablished(routes: number, seconds = 60): Promise<ProtocolStatus> {

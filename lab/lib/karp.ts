@@ -47,6 +47,19 @@ export interface KeyRow {
   readonly recvId: number;
 }
 
+/** What this lab reads of a row of `karp show sessions --json`. */
+export interface SessionRow {
+  readonly session: string;
+  readonly safe: boolean;
+  readonly safety: string;
+  readonly rollover: {
+    readonly step: string;
+    readonly waitingFor?: { readonly whom: string; readonly reason: string };
+    readonly completed: number;
+    readonly nextCommand?: string;
+  };
+}
+
 export class Karp {
   readonly options: KarpOptions;
   readonly control: Control;
@@ -58,6 +71,7 @@ export class Karp {
   #program: string;
   #mode: Mode;
   #rollover: Words;
+  #lines: readonly string[] = [];
   #daemon: Daemon | undefined;
 
   constructor(lab: Lab, options: KarpOptions, mode: Mode) {
@@ -126,6 +140,13 @@ export class Karp {
     if (this.isRunning()) await this.control.call("POST", "/v1/reload", {});
   }
 
+  /** Lines of the first session beside those that it has from the start; a daemon that runs reads them. */
+  async setLines(lines: readonly string[]): Promise<void> {
+    this.#lines = lines;
+    this.#write();
+    if (this.isRunning()) await this.control.call("POST", "/v1/reload", {});
+  }
+
   async rekey(session = this.session.name): Promise<void> {
     await this.control.call("POST", "/v1/rekey", { session });
   }
@@ -140,9 +161,22 @@ export class Karp {
     return (await this.keys(session)).find(({ state }) => state === "current");
   }
 
+  async sessionRow(session = this.session.name): Promise<SessionRow> {
+    const rows = (await this.control.call("GET", "/v1/sessions")) as readonly SessionRow[];
+    const row = rows.find((one) => one.session === session);
+    if (row === undefined) throw new Error(`karp shows no session ${session}`);
+    return row;
+  }
+
   /** What happened so far, oldest first. */
   async events(): Promise<readonly ControlEvent[]> {
     return (await this.control.call("GET", "/v1/events?limit=1000")) as readonly ControlEvent[];
+  }
+
+  /** Waits for an event of this start of the daemon that fits, also one that has been. */
+  waitEvent(what: string, fits: (event: ControlEvent) => boolean, seconds = 60): Promise<ControlEvent> {
+    const find = async (): Promise<ControlEvent | undefined> => (await this.events()).find(fits);
+    return waitFor(`${this.options.namespace}'s karp to say: ${what}`, find, { seconds });
   }
 
   /** One command of the command line, as a person types it. */
@@ -173,15 +207,15 @@ export class Karp {
   }
 
   #write(): void {
-    writeFileSync(
-      this.file,
-      karpYaml(this.options, { store: this.store, control: this.socket }, this.#mode, this.#rollover),
-    );
+    const [first, ...others] = this.options.sessions;
+    const sessions = [{ ...first, lines: [...first.lines, ...this.#lines] }, ...others] as const;
+    const files = { store: this.store, control: this.socket };
+    writeFileSync(this.file, karpYaml({ ...this.options, sessions, rollover: this.#rollover }, files, this.#mode));
   }
 }
 
-function karpYaml(options: KarpOptions, files: Words, mode: Mode, rollover: Words): string {
-  const { router, credentials, sessions, topLines = [] } = options;
+function karpYaml(options: KarpOptions, files: Words, mode: Mode): string {
+  const { router, credentials, sessions, rollover, topLines = [] } = options;
   const names = credentials && {
     certificate: credentials.certificate,
     "private-key": credentials.privateKey,

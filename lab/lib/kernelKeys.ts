@@ -51,9 +51,11 @@ const getsockopt = libc.func(
 );
 const close = libc.func("int close(int fd)");
 
-/** Keys of the one established TCP connection of process `pid` with `remote`. */
-export async function kernelKeys(namespace: string, pid: number, remote: string): Promise<KernelKey[]> {
-  const fds = await socketsOf(pid, ["ss", "-tnpH", "state", "established", "dst", remote], namespace);
+/** Keys of the one established TCP connection of process `pid` with `remote`, on either end's `port` where one is given. */
+export async function kernelKeys(namespace: string, pid: number, remote: string, port?: number): Promise<KernelKey[]> {
+  const destination = remote.includes(":") ? `[${remote}]` : remote;
+  const ports = port === undefined ? [] : ["and", "(", "sport", "=", `:${port}`, "or", "dport", "=", `:${port}`, ")"];
+  const fds = await socketsOf(pid, ["ss", "-tnpH", "state", "established", "dst", destination, ...ports], namespace);
   const [fd] = fds;
   if (fd === undefined || fds.length > 1)
     throw new Error(`process ${pid} has ${fds.length} connections with ${remote}`);

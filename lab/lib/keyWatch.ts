@@ -98,7 +98,7 @@ export class KeyWatch {
 
   async #kernelKeys(end: 0 | 1): Promise<KernelKey[]> {
     const { namespace, pid, peering } = this.#daemons[end];
-    return await kernelKeys(namespace, pid, peering.remote);
+    return await kernelKeys(namespace, pid, peering.remote, peering.port);
   }
 
   /** What the kernel says of a key is surer than what stands in a file. */

@@ -4,13 +4,20 @@ import type { KeyRow } from "./karp.ts";
 import type { Lab } from "./lab.ts";
 import { tcpAoCounters } from "./network.ts";
 import { type Baseline, beginCapture, ENDS, endCapture, type TwoRouters, takeBaseline } from "./twoRouters.ts";
-import { assertSessionVerified, sentBy, type VerifiedConnection, verifyCapture } from "./verify.ts";
+import {
+  assertSessionVerified,
+  sentBy,
+  type Verification,
+  type VerifiedConnection,
+  type VerifierMkt,
+  verifyCapture,
+} from "./verify.ts";
 import { waitFor } from "./wait.ts";
 
 /** Starts both karps (mode opportunistic or required); waits until both use the first key; takes the baseline. */
-export async function keySession(lab: Lab, setting: TwoRouters): Promise<KeyRow> {
+export async function keySession(lab: Lab, setting: TwoRouters, filter?: string): Promise<KeyRow> {
   lab.step("both karps start; the first key goes in, the session restarts once");
-  await beginCapture(lab, setting);
+  await beginCapture(lab, setting, filter);
   for (const karp of setting.karps) await startKarp(lab, karp);
   return await waitFirstKey(lab, setting);
 }
@@ -30,8 +37,9 @@ export async function waitFirstKey(lab: Lab, setting: TwoRouters): Promise<KeyRo
 }
 
 /** The key that both karps call current, r1's row. @throws Error when they do not agree (yet) */
-export async function bothCurrent({ karps }: Pick<TwoRouters, "karps">, session?: string): Promise<KeyRow> {
-  const [a, b] = [await karps[0].currentKey(session), await karps[1].currentKey(session)];
+export async function bothCurrent({ karps, daemons }: TwoRouters): Promise<KeyRow> {
+  const current = (end: 0 | 1) => karps[end].currentKey(daemons[end].peering.protocol);
+  const [a, b] = [await current(0), await current(1)];
   if (a === undefined || b === undefined || a.fingerprint !== b.fingerprint) {
     throw new Error(`r1's current key is ${a?.fingerprint}, r2's ${b?.fingerprint}`);
   }
@@ -54,23 +62,33 @@ export async function rollOver(
   setting: TwoRouters,
   initiator: 0 | 1,
   name = "rollover",
-  seconds = 60,
+  { seconds = 60, isMoving = false }: { readonly seconds?: number; readonly isMoving?: boolean } = {},
 ): Promise<KeyRow> {
   const began = performance.now();
   const old = await bothCurrent(setting);
-  await setting.karps[initiator].rekey();
+  await setting.karps[initiator].rekey(setting.daemons[initiator].peering.protocol);
   const next = await waitForOther(setting, old, `${name}: both ends to use the next key`, seconds);
   const took = ((performance.now() - began) / 1000).toFixed(1);
   lab.check(`${name}: both ends use the next key`, true, `${old.fingerprint} -> ${next.fingerprint} after ${took} s`);
-  await assertUnbroken(lab, setting, name);
+  await assertUnbroken(lab, setting, name, { isMoving });
   return next;
 }
 
-/** The session never went down, no route is missing, and the kernel has refused nothing, since the baseline. */
-export async function assertUnbroken(lab: Lab, setting: TwoRouters, when: string): Promise<void> {
+/**
+ * The session never went down, no route is missing, and the kernel has refused nothing, since the baseline.
+ * @param isMoving routes come and go just now: their number is not looked at
+ */
+export async function assertUnbroken(
+  lab: Lab,
+  setting: TwoRouters,
+  when: string,
+  { isMoving = false }: { readonly isMoving?: boolean } = {},
+): Promise<void> {
   for (const [i, end] of ENDS.entries()) {
     const daemon = setting.daemons[i as 0 | 1];
-    const { since, info, routes } = await daemon.status();
+    const { since, info, routes: seen } = await daemon.status();
+    const all = { imported: setting.routes, exported: setting.routes };
+    const routes = isMoving ? all : seen;
     const { bad, keyNotFound, required } = await tcpAoCounters(end);
     const baseline = setting.baseline[i] as Baseline;
     const { counters } = baseline;
@@ -80,7 +98,7 @@ export async function assertUnbroken(lab: Lab, setting: TwoRouters, when: string
       {
         since: baseline.since,
         info: "Established",
-        routes: { imported: setting.routes, exported: setting.routes },
+        routes: all,
         bad: counters.bad,
         keyNotFound: counters.keyNotFound,
         required: counters.required,
@@ -118,6 +136,33 @@ export async function assertCapture(
     lab.equal(`${end}: every current key's KeyID was sent, in order`, seen, wanted[end]);
   }
   return session;
+}
+
+/**
+ * For scenarios whose session restarts on purpose: ends the capture and asserts that every established connection was
+ * signed as a whole and verifies, whichever key it began with.
+ */
+export async function assertAllSigned(
+  lab: Lab,
+  setting: TwoRouters,
+  least: number,
+  moreMkts: () => readonly VerifierMkt[] = () => [],
+): Promise<Verification> {
+  lab.step("the capture, verified by independent code");
+  const file = await endCapture(lab, setting);
+  const verification = await verifyCapture(lab, file, [...setting.watch.mkts(), ...moreMkts()]);
+  const established = verification.connections.filter((connection) => connection.established);
+  lab.check(
+    `capture: ${least} connections or more were established`,
+    established.length >= least,
+    String(established.length),
+  );
+  const directions = established.flatMap(({ fromClient, fromServer }) => [fromClient, fromServer]);
+  const sum = (name: "verified" | "failed" | "unsigned"): number =>
+    directions.reduce((total, direction) => total + direction[name], 0);
+  const seen = { verified: sum("verified") > 0, failed: sum("failed"), unsigned: sum("unsigned") };
+  lab.equal("capture: segments of established connections", seen, { verified: true, failed: 0, unsigned: 0 });
+  return verification;
 }
 
 /** What most scenarios end with: counters, then the capture. */

@@ -7,6 +7,8 @@ export interface Peering {
   readonly localAs: number;
   readonly remote: string;
   readonly remoteAs: number;
+  /** TCP port of the session at the end that listens; default BGP's. */
+  readonly port?: number;
 }
 
 /** What a maker of daemons is given for one router. */

@@ -1,4 +1,5 @@
 // The setting of most scenarios: two routers, each with a routing daemon and a karp, and one session that karp keys.
+import { randomBytes } from "node:crypto";
 import { type Bird, bird } from "./bird.ts";
 import { Capture } from "./capture.ts";
 import { must } from "./exec.ts";
@@ -130,9 +131,13 @@ async function makeCredentials(kind: "certificates" | "psk"): Promise<readonly (
     const made = await makeCertificates("/etc/lab/pki", [routerName(1), routerName(2)]);
     return [made["r1.example.net"], made["r2.example.net"]];
   }
-  const secret = `0x${Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("hex")}`;
+  const secret = randomPsk();
   for (const n of [1, 2] as const) writePsk(pskFile(n), secret);
   return [undefined, undefined];
+}
+
+export function randomPsk(): string {
+  return `0x${randomBytes(32).toString("hex")}`;
 }
 
 export function pskFile(n: 1 | 2): string {
