@@ -1,4 +1,5 @@
 // Writes packages/ikev2/src/registry/*.ts from registry/*.tsv. With --check: writes nothing, exits 1 when out of date.
+import "../scripts/nodeVersion.js";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -2,10 +2,13 @@
 //   node scripts/verify.js [--no-tests]
 import "./nodeVersion.js";
 import { spawnSync } from "node:child_process";
-import { globSync, readFileSync } from "node:fs";
+// Not by name: an old Node.js would refuse to link what it does not have, before it could say so
+import fs from "node:fs";
+
+const { readFileSync } = fs;
 
 const bin = (/** @type {string} */ name) => `node_modules/.bin/${name}`;
-const typeProjects = globSync("packages/*/tsconfig*.json").sort();
+const typeProjects = fs.globSync("packages/*/tsconfig*.json").sort();
 
 /** @type {readonly [name: string, check: () => boolean][]} */
 const checks = [
@@ -54,7 +57,7 @@ function importDirections() {
   );
   if (done.status !== 0 && done.stdout === "") return fail(done.stderr);
   const { summary, modules } = JSON.parse(done.stdout);
-  const expected = globSync("packages/*/{src,node,linux}/**/*.ts").length;
+  const expected = fs.globSync("packages/*/{src,node,linux}/**/*.ts").length;
   const cruised = modules.filter((/** @type {{ source: string }} */ module) => module.source.endsWith(".ts")).length;
   if (cruised < expected) return fail(`only ${cruised} of ${expected} modules were checked`);
   for (const violation of summary.violations)
@@ -64,7 +67,7 @@ function importDirections() {
 }
 
 function coresArePure() {
-  const files = globSync(["packages/{ikev2,tcp-ao}/src/**/*.ts", "packages/karpd/src/{core,ports}/**/*.ts"]);
+  const files = fs.globSync(["packages/{ikev2,tcp-ao}/src/**/*.ts", "packages/karpd/src/{core,ports}/**/*.ts"]);
   const impure = files.filter((file) =>
     /\bMath\.random\b|\bDate\b\s*[.(]|\bperformance\.|\bprocess\.|from "node:/.test(readFileSync(file, "utf8")),
   );
@@ -90,7 +93,7 @@ function lockfileIsComplete() {
 }
 
 function versionIsOne() {
-  const versions = ["package.json", ...globSync("packages/*/package.json")].map(
+  const versions = ["package.json", ...fs.globSync("packages/*/package.json")].map(
     (file) => JSON.parse(readFileSync(file, "utf8")).version,
   );
   const said = /version = "([^"]+)"/.exec(readFileSync("packages/karpd/src/version.ts", "utf8"))?.[1];

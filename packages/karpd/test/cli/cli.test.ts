@@ -190,6 +190,28 @@ describe("command line", { concurrency: 2 }, () => {
     }
   });
 
+  for (const script of [
+    "scripts/test.js",
+    "scripts/verify.js",
+    "scripts/build.js",
+    "registry/generate.js",
+    "lab/run.js",
+    "bench/run.js",
+    "interop/run.js",
+  ]) {
+    test(`an old Node.js gets the same from ${script}`, {
+      skip: oldNode() === undefined ? "no Node.js older than 24 on this machine: the refusal was NOT seen" : false,
+    }, () => {
+      const file = join(import.meta.dirname, "../../../..", script);
+      const { status, stdout, stderr } = spawnSync(oldNode() ?? "", [file], { encoding: "utf8" });
+      assert.deepEqual({ status, stdout }, { status: 1, stdout: "" });
+      assert.match(
+        stderr,
+        /^karp needs Node\.js 24 or newer, and this is v\d+\.\d+\.\d+ \(\/.*node.*\)\.\nIn a checkout, run `npm ci`/,
+      );
+    });
+  }
+
   test("karp doctor: from the kernel up to the peers, each line with what to do, worst last", async (t) => {
     const { r1, r2 } = await Site.create(t);
     const down = await Karp.run(["doctor", "--config", r1.configurationFile]);
