@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { parseAddress, parseSegment, peering } from "@karp/tcp-ao";
 import type { SessionConfiguration } from "../../src/core/configuration.ts";
 import { createEndpointDriver } from "../../src/drivers/endpoint/driver.ts";
@@ -8,8 +8,7 @@ import { KeyRing } from "../../src/drivers/endpoint/keyRing.ts";
 import { distance, KEEPALIVE } from "../../src/drivers/endpoint/segments.ts";
 import { SegmentStream } from "../../src/drivers/endpoint/stream.ts";
 import type { DriverKey } from "../../src/ports/routingDriver.ts";
-import { conformance } from "./conformance.ts";
-import { context, eventually, folder, key, mirrored, sessionOf } from "./support.ts";
+import { context, eventually, key, mirrored, sessionOf } from "./support.ts";
 
 const ADDRESSES = ["127.0.0.1", "127.0.0.2"] as const;
 
@@ -231,34 +230,6 @@ async function sessions(interval = "20ms"): Promise<readonly [SessionConfigurati
   };
   return [one(0), one(1)];
 }
-
-conformance(
-  "endpoint",
-  async (t: TestContext) => {
-    folder(t);
-    const [session] = await sessions();
-    const ctx = context();
-    let driver = createEndpointDriver(ctx);
-    t.after(() => driver.close());
-    return {
-      driver,
-      session,
-      installed: async () => {
-        const outcome = await driver.observe(session);
-        assert.ok(outcome.kind === "observed");
-        // RecvIDs are 2n+1 where SendIDs are 2n
-        return (outcome.observation.recvIdsPresent ?? []).map((id) => id - 1);
-      },
-      restarted: () => {
-        void driver.close();
-        driver = createEndpointDriver(ctx);
-        return driver;
-      },
-      logged: ctx.lines,
-    };
-  },
-  { crashBetween: false, beForeign: false },
-);
 
 test("over real UDP: two drivers roll their key, observe it, and count no reject and no gap", async (t) => {
   const both = await sessions();

@@ -5,7 +5,6 @@ import { type TestContext, test } from "node:test";
 import fc from "fast-check";
 import { parseApplyAnswer, parseRevokeAnswer } from "../../src/drivers/exec/answer.ts";
 import { createExecDriver } from "../../src/drivers/exec/driver.ts";
-import { conformance } from "./conformance.ts";
 import { context, eventually, folder, key, keyForms, sessionOf } from "./support.ts";
 
 /** A small program of the operator's: node with this text, which has `request` and `state`, a file for it. */
@@ -24,25 +23,6 @@ const request = JSON.parse(fs.readFileSync(0, "utf8")); ${body}`;
 
 const STORE = `fs.writeFileSync(state, JSON.stringify({ request, argv: process.argv, env: process.env, cwd: process.cwd() }));
 process.stdout.write(JSON.stringify({ outcome: request.request === "apply" ? "installed" : "revoked" }));`;
-
-conformance(
-  "exec",
-  async (t) => {
-    const { command, state } = await program(t, STORE);
-    const ctx = context();
-    return {
-      driver: createExecDriver(ctx),
-      session: sessionOf("exec", { command }),
-      installed: async () => {
-        const { request } = JSON.parse(await readFile(state, "utf8"));
-        return request.keys.map((entry: { "send-id": number }) => entry["send-id"]);
-      },
-      restarted: () => createExecDriver(ctx),
-      logged: ctx.lines,
-    };
-  },
-  { crashBetween: false, beForeign: false },
-);
 
 async function apply(t: TestContext, body: string, settings: Record<string, unknown> = {}) {
   const { command, state } = await program(t, body);

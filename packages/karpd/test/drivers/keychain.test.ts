@@ -3,28 +3,7 @@ import { createHash } from "node:crypto";
 import { chmod, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createKeychainDriver } from "../../src/drivers/keychain/driver.ts";
-import { conformance } from "./conformance.ts";
 import { context, folder, key, sessionOf } from "./support.ts";
-
-conformance(
-  "keychain",
-  async (t) => {
-    const file = `${folder(t)}/r2.json`;
-    const ctx = context();
-    return {
-      driver: createKeychainDriver(ctx),
-      session: sessionOf("keychain", { file }),
-      installed: async () => (await document(file)).key.map((entry) => Number(entry["send-id"])),
-      restarted: () => createKeychainDriver(ctx),
-      putForeign: async () => {
-        await writeFile(file, '{"mine": true}');
-        return { isUntouched: async () => (await readFile(file, "utf8")) === '{"mine": true}' };
-      },
-      logged: ctx.lines,
-    };
-  },
-  { crashBetween: false, beForeign: true },
-);
 
 interface Document {
   readonly format: string;
