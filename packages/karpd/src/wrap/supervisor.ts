@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { KeySocketOutcome } from "../keyer/protocol.ts";
 import { BorrowedSocket } from "./borrowedSocket.ts";
 import { type Destination, decodeDestination } from "./destination.ts";
@@ -45,6 +46,8 @@ interface Call {
   readonly socket: BorrowedSocket;
   /** Our copy, the only one that counts. */
   readonly address: Uint8Array;
+  /** The question that the keyer has not answered yet: it may still take the socket, under our number for it. */
+  question: Promise<unknown> | undefined;
 }
 
 /** What to do with a call; `gone`: nobody waits for it any more. */
@@ -52,6 +55,8 @@ type Decision = "connect" | "gone" | ConnectAnswer;
 
 /** What the keyer says, or that there is none. */
 type Asked = KeySocketOutcome | { readonly kind: "down"; readonly reason: string };
+
+const SILENT: Asked = { kind: "down", reason: "the keyer does not answer in time" };
 
 /** Answers the connect() calls of the daemon: keys the sockets that sessions of ours need, and connects them. */
 export class Supervisor {
@@ -91,7 +96,7 @@ export class Supervisor {
       const taken = this.#take(notification);
       if (taken === undefined) return;
       if (taken === "continue" || "errno" in taken) return void this.#answer(notification, taken);
-      await this.#serveTaken(taken).finally(() => taken.socket.close());
+      await this.#serveTaken(taken).finally(() => this.#release(taken));
     } catch (error) {
       if (!this.#options.notifications.isValid(notification.id)) return;
       this.#options.say(`a connect() could not be handled and fails with EIO: ${textOf(error)}`);
@@ -115,10 +120,15 @@ export class Supervisor {
       if (!this.#options.notifications.isValid(id)) return undefined;
       if ("errno" in address) return address;
       isKept = true;
-      return { notification, socket, address };
+      return { notification, socket, address, question: undefined };
     } finally {
       if (!isKept) socket.close();
     }
+  }
+
+  async #release({ question, socket }: Call): Promise<void> {
+    await question;
+    socket.close();
   }
 
   #takeSocket(thread: number, fd: number): BorrowedSocket | { readonly errno: number } {
@@ -162,15 +172,11 @@ export class Supervisor {
   }
 
   /** Asks the keyer until the socket has its keys, the time is over or the daemon has given up. */
-  async #hold(
-    { notification, socket }: Call,
-    destination: Destination,
-    session: WrappedSession,
-    deadline: number,
-  ): Promise<Decision> {
+  async #hold(call: Call, destination: Destination, session: WrappedSession, deadline: number): Promise<Decision> {
+    const { notification } = call;
     for (;;) {
       const mark = this.#wakeups.mark(session.name);
-      const decision = this.#judge(session, await this.#ask(socket.fd, destination));
+      const decision = this.#judge(session, await this.#ask(call, destination, deadline));
       if (!this.#options.notifications.isValid(notification.id)) return "gone";
       if (decision !== "wait") return decision;
       for (let isNew = false; !isNew; ) {
@@ -182,12 +188,15 @@ export class Supervisor {
     }
   }
 
-  async #ask(fd: number, destination: Destination): Promise<Asked> {
-    try {
-      return await this.#options.keyer.keySocket(fd, destination);
-    } catch (error) {
-      return { kind: "down", reason: textOf(error) };
-    }
+  async #ask(call: Call, destination: Destination, deadline: number): Promise<Asked> {
+    const down = (error: unknown): Asked => ({ kind: "down", reason: textOf(error) });
+    const question = this.#options.keyer.keySocket(call.socket.fd, destination).catch(down);
+    call.question = question;
+    const over = new AbortController();
+    const late = delay(Math.max(0, deadline - performance.now()), SILENT, { signal: over.signal });
+    const asked = await Promise.race([question, late.catch((): Asked => SILENT)]);
+    over.abort();
+    return asked;
   }
 
   #judge(session: WrappedSession, outcome: Asked): "connect" | "wait" | { readonly errno: number } {

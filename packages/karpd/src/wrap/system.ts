@@ -28,14 +28,22 @@ export class SystemCallError extends Error {
   }
 }
 
-export function errnoName(errno: number): string {
-  return Object.entries(constants.errno).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`;
+/** Those of Linux (asm-generic/errno.h) that Node.js has no name for and a connect() may get. */
+const errnos: Readonly<Record<string, number>> = {
+  ...constants.errno,
+  ENOKEY: 126,
+  EKEYEXPIRED: 127,
+  EKEYREVOKED: 128,
+  EKEYREJECTED: 129,
+};
+
+function errnoName(errno: number): string {
+  return Object.entries(errnos).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`;
 }
 
 /** @returns a positive number; `otherwise` for a name that this system does not have */
 export function errnoOf(name: string, otherwise: number): number {
-  const known: Readonly<Record<string, number>> = constants.errno;
-  return (Object.hasOwn(known, name) ? known[name] : undefined) ?? otherwise;
+  return (Object.hasOwn(errnos, name) ? errnos[name] : undefined) ?? otherwise;
 }
 
 const requireNative = createRequire(import.meta.url);

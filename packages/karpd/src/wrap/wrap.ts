@@ -1,4 +1,4 @@
-import { readFileSync, writeSync } from "node:fs";
+import { readdirSync, readFileSync, writeSync } from "node:fs";
 import { constants } from "node:os";
 import { storeDescriptor } from "./fdStore.ts";
 import type { WrapArchitecture } from "./filter.ts";
@@ -53,11 +53,16 @@ export async function wrap(options: WrapOptions): Promise<never> {
   };
   process.on("SIGCHLD", reap);
   // Signals alone do not keep a process of Node.js alive
-  setInterval(reap, REAP_MILLISECONDS);
-  for (const signal of FORWARDED) process.on(signal, () => forward(signal));
+  const reaper = setInterval(reap, REAP_MILLISECONDS);
+  for (const signal of FORWARDED) process.on(signal, forward);
   if (options.openFiles !== undefined) limitOpenFiles(options.openFiles);
   const architecture = ourArchitecture();
-  const launched = await launch(architecture, options.command, { ...process.env });
+  const launched = await launch(architecture, options.command, { ...process.env }).catch((error: unknown) => {
+    clearInterval(reaper);
+    for (const signal of FORWARDED) process.off(signal, forward);
+    process.off("SIGCHLD", reap);
+    throw error;
+  });
   pid = launched.pid;
   const early = endings.find((end) => end.pid === launched.pid);
   if (early !== undefined) ended.resolve(early);
@@ -108,12 +113,18 @@ function forward(signal: NodeJS.Signals): void {
   }
 }
 
+/** Not every kernel has /proc/PID/task/TID/children. */
 function children(): readonly number[] {
+  const processes = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  return processes.filter((name) => parentOf(name) === process.pid).map(Number);
+}
+
+function parentOf(process: string): number | undefined {
   try {
-    const text = readFileSync(`/proc/self/task/${process.pid}/children`, "utf8");
-    return text.split(" ").filter(Boolean).map(Number);
+    const status = readFileSync(`/proc/${process}/status`, "utf8");
+    return Number(/^PPid:\s+(\d+)$/m.exec(status)?.[1]);
   } catch {
-    return [];
+    return undefined;
   }
 }
 
