@@ -14,6 +14,8 @@ export interface Handshake {
   readonly nr: Uint8Array;
   /** RealMessage1 and RealMessage2 of RFC 7296 section 2.15, from the IKE header on. */
   readonly realMessage1: Uint8Array;
+  /** At the responder: the newest copy of RealMessage1 that differs from it in the cookie; see cookieVariants.ts. */
+  readonly realMessage1Variant?: Uint8Array;
   readonly realMessage2: Uint8Array;
   /** From the peer's SIGNATURE_HASH_ALGORITHMS; undefined: it does not speak RFC 7427. */
   readonly peerHashes: readonly number[] | undefined;

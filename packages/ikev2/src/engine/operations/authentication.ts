@@ -38,7 +38,7 @@ export function proveIdentity(
   config: IkePeer,
   isInitiator: boolean,
 ): AuthPayload | Mute {
-  const octets = octetsOf(engine, handshake, config.localIdentity, isInitiator);
+  const [octets] = octetsOf(engine, handshake, config.localIdentity, isInitiator);
   const { prf } = handshake.cipher.suite;
   try {
     const fields = createAuth(engine.crypto, prf, config.localAuthentication, octets, handshake.peerHashes);
@@ -74,8 +74,7 @@ export function judgePeer(
     remoteAuthentication.kind === "psk" ? undefined : presentedCredential(engine.crypto, payloadsOf(payloads, "CERT"));
   const credential = credentialOf(remoteAuthentication, shown);
   if (credential === undefined) return refused("the peer showed no public key that we understand");
-  const octets = octetsOf(engine, handshake, claimed, fromInitiator);
-  const failure = verifyAuth(engine.crypto, handshake.cipher.suite.prf, credential, octets, auth);
+  const failure = verify(engine, handshake, credential, octetsOf(engine, handshake, claimed, fromInitiator), auth);
   if (failure !== undefined) return refused(failureText[failure]);
   return acceptCredential(engine, remoteAuthentication, credential, shown);
 }
@@ -92,24 +91,44 @@ export function pretendToJudge(
 ): void {
   const auth = payloadOf(payloads, "AUTH");
   if (auth === undefined) return;
-  const octets = octetsOf(engine, handshake, identity, true);
   const shown = presentedCredential(engine.crypto, payloadsOf(payloads, "CERT"));
   const credential: PeerCredential =
     shown === undefined
       ? { kind: "psk", secret: handshake.cipher.keys.skPi }
       : { kind: "publicKey", publicKey: shown.publicKey };
-  verifyAuth(engine.crypto, handshake.cipher.suite.prf, credential, octets, auth);
+  verify(engine, handshake, credential, octetsOf(engine, handshake, identity, true), auth);
 }
 
-function octetsOf(engine: EngineContext, handshake: Handshake, identity: Identity, ofInitiator: boolean): Uint8Array {
-  const { cipher, realMessage1, realMessage2, ni, nr } = handshake;
-  return signedOctets(
-    engine.crypto,
-    cipher.suite.prf,
-    ofInitiator
-      ? { realMessage: realMessage1, peerNonce: nr, skP: cipher.keys.skPi, identity }
-      : { realMessage: realMessage2, peerNonce: ni, skP: cipher.keys.skPr, identity },
-  );
+/** Undefined: the AUTH value is right for one of the octets. */
+function verify(
+  engine: EngineContext,
+  handshake: Handshake,
+  credential: PeerCredential,
+  [octets, ...variants]: SignedOctets,
+  auth: AuthPayload,
+): AuthFailure | undefined {
+  const { prf } = handshake.cipher.suite;
+  const failure = verifyAuth(engine.crypto, prf, credential, octets, auth);
+  if (failure !== "wrongSignature") return failure;
+  const isRight = variants.some((other) => verifyAuth(engine.crypto, prf, credential, other, auth) === undefined);
+  return isRight ? undefined : failure;
+}
+
+/** What AUTH is over; the others, if any, are what it may be over as well. */
+type SignedOctets = readonly [Uint8Array, ...Uint8Array[]];
+
+function octetsOf(engine: EngineContext, handshake: Handshake, identity: Identity, ofInitiator: boolean): SignedOctets {
+  const { cipher, realMessage1, realMessage1Variant, realMessage2, ni, nr } = handshake;
+  const { prf } = cipher.suite;
+  if (!ofInitiator) {
+    const message2 = { realMessage: realMessage2, peerNonce: ni, skP: cipher.keys.skPr, identity };
+    return [signedOctets(engine.crypto, prf, message2)];
+  }
+  const signed = (realMessage: Uint8Array): Uint8Array =>
+    signedOctets(engine.crypto, prf, { realMessage, peerNonce: nr, skP: cipher.keys.skPi, identity });
+  return realMessage1Variant === undefined
+    ? [signed(realMessage1)]
+    : [signed(realMessage1), signed(realMessage1Variant)];
 }
 
 function credentialOf(

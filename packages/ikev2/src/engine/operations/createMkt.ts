@@ -120,6 +120,13 @@ export class MktCreation implements PeerOperation {
       this.#refused(engine, sa, secured, payloads);
       return;
     }
+    const error = errorNotifyOf(payloads);
+    if (error !== undefined) {
+      // RFC 7296 section 3.10.1: with an error type in the response, known or not, the request has failed entirely
+      enqueue(engine, sa, Inform.deletion(this.peer, this.#wanted.sendId));
+      this.failed(engine, refusalOf(error), takenByPeer(error, payloads, secured));
+      return;
+    }
     const offer = this.#offer;
     const accepted = offer === undefined ? undefined : checkMktResponse(offer, this.#wanted, payloads);
     if (accepted === undefined || !accepted.ok || this.isOver) {

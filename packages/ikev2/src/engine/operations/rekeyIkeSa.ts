@@ -65,7 +65,8 @@ export class IkeSaRekey implements Operation {
     const { secured } = sa;
     if (secured === undefined || offer === undefined) return;
     const isEstablished = sa.state.name === "established";
-    if (payloadOf(payloads, "SA") === undefined) {
+    // RFC 7296 section 3.10.1: with an error type in the response, known or not, the request has failed entirely
+    if (payloadOf(payloads, "SA") === undefined || errorNotifyOf(payloads) !== undefined) {
       if (isEstablished) this.#refused(engine, sa, secured, payloads);
       return;
     }

@@ -77,6 +77,12 @@ export function receiveSaInitResponse(engine: EngineContext, sa: IkeSa, message:
     return;
   }
   checkPayloads(exchangeRules.ikeSaInit.response, payloads);
+  const error = errorNotifyOf(payloads);
+  if (error !== undefined) {
+    // RFC 7296 section 3.10.1: with an error type in the response, known or not, the request has failed entirely
+    rememberComplaint(engine, sa, complaintOf(error));
+    return;
+  }
   const { handshake, keyed } = verifyResponse(engine, sa, peer, state, message, datagram);
   const { responderSpi } = message.header;
   reportNat(

@@ -20,6 +20,7 @@ import { notifyOf, payloadOf } from "../payloads.ts";
 import type { Peer } from "../peers.ts";
 import { SaCipher } from "../saCipher.ts";
 import { certificateRequest } from "./certificates.ts";
+import { withVariant } from "./cookieVariants.ts";
 import { announcements, isVendorKarp, NONCE_BYTES, peerHashesOf, reportNat } from "./saInitPayloads.ts";
 
 interface SaInitRequest extends ReceivedRequest {
@@ -51,7 +52,7 @@ export function receiveSaInitRequest(
   checkPayloads(exchangeRules.ikeSaInit.request, message.payloads);
   const request = parse(received, message);
   const known = engine.ikeSas.findBySaInit(initiatorSpi, request.ni);
-  if (known !== undefined) answerAgain(engine, known, request);
+  if (known !== undefined) answerAgain(engine, known, request, datagram);
   else if (admits(engine, request, message)) begin(engine, peers, request, message, datagram);
 }
 
@@ -59,10 +60,11 @@ export function receiveSaInitRequest(
  * RFC 7296 section 2.1: a retransmission that belongs to a half-open IKE SA gets the same response; once the IKE_AUTH
  * request is there, it is ignored.
  */
-function answerAgain(engine: EngineContext, sa: IkeSa, request: SaInitRequest): void {
+function answerAgain(engine: EngineContext, sa: IkeSa, request: SaInitRequest, datagram: Uint8Array): void {
   engine.counters.repeatedRequests++;
-  const { answered } = sa;
-  if (sa.state.name !== "halfOpen" || answered?.response === undefined) return;
+  const { answered, state } = sa;
+  if (state.name !== "halfOpen" || answered?.response === undefined) return;
+  sa.state = { ...state, handshake: withVariant(state.handshake, datagram) };
   engine.send(request.local, request.remote, answered.response);
 }
 
