@@ -9,6 +9,17 @@ export const actions: CommandActions = {
     await runDaemon({ configurationFile: config, logLevel, version, driverKinds: await driverKinds() });
   },
 
+  keyer: async ({ config, logLevel, ...options }) => {
+    const { runKeyer } = await import("./keyer/run.ts");
+    const { createLogger } = await import("./runtime/logger.ts");
+    const { drivers, keyedDrivers } = await import("./drivers/index.ts");
+    const { driverOptions } = await import("./runtime/driverSet.ts");
+    const logger = createLogger(logLevel);
+    const log = (level: "debug" | "info" | "warning" | "error", text: string): void =>
+      logger[level === "warning" ? "warn" : level](text);
+    await runKeyer({ configurationFile: config, ...options, log, keyedDrivers, ...driverOptions(drivers) });
+  },
+
   check: async ({ config, offline, json }) => {
     const { check } = await import("./cli/check.ts");
     print(await check({ configurationFile: config, offline, json, driverKinds: await driverKinds() }));

@@ -34,7 +34,7 @@ export async function check(options: CheckOptions): Promise<{ readonly text: str
   if (options.json) findings.push(...warnings.map(asFinding));
   if (!options.offline) {
     findings.push(...(await examineListening(loaded.daemon)));
-    findings.push(...(await examineSessions(configuration, options.driverKinds)));
+    findings.push(...(await examineSessions(configuration, options.driverKinds, loaded.daemon.keyer.socketPath)));
   }
   const { text, ok } = report(findings, options.json);
   return { text: options.json || warnings.length === 0 ? text : `${formatProblems(warnings)}\n\n${text}`, ok };
@@ -62,8 +62,9 @@ function countOf(list: readonly unknown[], noun: string): string {
 export async function examineSessions(
   configuration: Configuration,
   driverKinds: DriverKinds,
+  keyerSocket: string,
 ): Promise<readonly Finding[]> {
-  const drivers = new DriverSet(driverKinds, createLogger("error"));
+  const drivers = new DriverSet(driverKinds, createLogger("error"), { keyerSocket });
   try {
     const found = await Promise.all(
       configuration.sessions.map(async (session) =>

@@ -35,7 +35,7 @@ export async function doctor(options: DoctorOptions): Promise<{ readonly text: s
   findings.push({ severity: "ok", about: "configuration", text: options.configurationFile });
   findings.push(...loaded.warnings.map(asFinding));
   findings.push(...(await examineListening(loaded.daemon, options.socket)));
-  findings.push(...(await examineSessions(loaded.configuration, options.driverKinds)));
+  findings.push(...(await examineSessions(loaded.configuration, options.driverKinds, loaded.daemon.keyer.socketPath)));
   findings.push(...(await daemon(options.socket, loaded.daemon)));
   return report(findings, options.json);
 }

@@ -103,7 +103,7 @@ type Loaded = Extract<LoadResult, { readonly ok: true }>;
 
 async function sessionLines(
   sessions: readonly SessionConfiguration[],
-  { configuration }: Loaded,
+  { configuration, daemon: { keyer } }: Loaded,
   { driverKinds }: DoctorPeerOptions,
   daemon: DaemonFacts | ControlError,
 ): Promise<readonly Finding[]> {
@@ -112,7 +112,7 @@ async function sessionLines(
   const lines = sessions.flatMap((session) =>
     algorithmLines(session, { abilities: driverKinds[session.driver], kernel, keys }),
   );
-  return [...lines, ...(await examineSessions({ ...configuration, sessions }, driverKinds))];
+  return [...lines, ...(await examineSessions({ ...configuration, sessions }, driverKinds, keyer.socketPath))];
 }
 
 async function kernelAlgorithms(): Promise<ReadonlySet<MktAlgorithm> | undefined> {

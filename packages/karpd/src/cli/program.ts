@@ -8,6 +8,7 @@ const DEFAULT_SOCKET = "/run/karp/control.sock";
 /** What the commands do; each is loaded when it is used, so that `karp show` starts in an instant. */
 export interface CommandActions {
   run(options: { readonly config: string; readonly logLevel: string }): Promise<void>;
+  keyer(options: KeyerCommandOptions): Promise<void>;
   check(options: { readonly config: string; readonly json: boolean; readonly offline: boolean }): Promise<void>;
   diff(options: { readonly socket: string; readonly json: boolean }): Promise<void>;
   init(options: InitOptions): Promise<void>;
@@ -18,6 +19,13 @@ export interface CommandActions {
     options: { readonly socket: string; readonly json: boolean; readonly session?: string },
   ): Promise<void>;
   command(path: string, body: unknown, options: { readonly socket: string; readonly json: boolean }): Promise<void>;
+}
+
+export interface KeyerCommandOptions {
+  readonly config: string;
+  readonly logLevel: string;
+  readonly socket?: string;
+  readonly user: string;
 }
 
 export interface InitOptions {
@@ -67,6 +75,16 @@ function daemonCommands(program: Command, actions: CommandActions): void {
       new Option("--log-level <level>", "what to log").choices(["debug", "info", "warn", "error"]).default("info"),
     )
     .action((options) => actions.run(options));
+  program
+    .command("keyer")
+    .description("run the privileged process that keys sockets of routing daemons (drivers linux, frr, gobgp)")
+    .addOption(configOption())
+    .addOption(new Option("-s, --socket <path>", "unix socket to serve (default: as the configuration says)"))
+    .option("--user <name>", "the user, beside root, whose processes may ask", "karp")
+    .addOption(
+      new Option("--log-level <level>", "what to log").choices(["debug", "info", "warn", "error"]).default("info"),
+    )
+    .action((options) => actions.keyer(options));
   program
     .command("check")
     .description("check the configuration and the routing daemon's side of it; changes nothing")

@@ -1,5 +1,6 @@
 /** The one schema of the configuration file: it checks, it makes the JSON Schema and the reference in the guide. */
 import { type Static, type TSchema, Type } from "typebox";
+import { DEFAULT_KEYER_SOCKET } from "../keyer/protocol.ts";
 import type { Parsed } from "./result.ts";
 import type { DriverSchemas } from "./settings.ts";
 import {
@@ -140,6 +141,11 @@ const sharedWords = {
     "`observe` negotiates, rolls and stores keys and touches nothing; `opportunistic` installs the first key when both ends can; `required` fails closed from the start.",
     "observe",
   ),
+  start: choice(
+    ["always", "on-demand"],
+    "When the first key is negotiated: at once, or when a connection waits for one (`karp wrap`, driver linux) or the peer asks.",
+    "always",
+  ),
   algorithms: choices(
     ["aes-128-cmac-96", "hmac-sha-1-96", "hmac-sha-256-128"],
     "TCP-AO algorithms in order of preference (RFC 5926; the third is an extra that both ends must know).",
@@ -221,6 +227,11 @@ const fileWords = {
     "STORE.key",
   ),
   control: word("karp-file", "Unix socket of the control interface.", "/run/karp/control.sock"),
+  keyer: word(
+    "karp-file",
+    "Unix socket of `karp keyer`, for the drivers that key sockets of other processes.",
+    DEFAULT_KEYER_SOCKET,
+  ),
   rollover: Type.Optional(rolloverSchema),
 };
 

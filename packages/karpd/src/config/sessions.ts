@@ -89,12 +89,22 @@ export function sessionOf(
     remoteAddress: remote.value,
     ...(vrf === undefined ? {} : { vrf }),
     peer: formatIdentity(peer.value),
+    ...keyingOf(layers),
+    rollover,
+  };
+}
+
+/** How it is keyed, with the defaults. */
+function keyingOf(
+  layers: SessionLayers,
+): Pick<SessionConfiguration, "mode" | "start" | "algorithms" | "tcpOptions" | "pfs" | "reservedKeyIds" | "onExpiry"> {
+  return {
     mode: layers.pick("mode") ?? "observe",
+    start: layers.pick("start") ?? "always",
     algorithms: layers.pick("algorithms") ?? ["aes-128-cmac-96", "hmac-sha-1-96"],
     tcpOptions: layers.pick("tcp-options") ?? ["covered"],
     pfs: layers.pick("pfs") ?? true,
     reservedKeyIds: keyIdsOf(layers.pick("reserved-key-ids") ?? []),
-    rollover,
     onExpiry: layers.pick("on-expiry") ?? "keep-and-alarm",
   };
 }

@@ -10,6 +10,7 @@ export interface DaemonSettings {
   readonly listen: readonly UdpAddress[];
   readonly store: StoreSettings;
   readonly control: { readonly socketPath: string };
+  readonly keyer: { readonly socketPath: string };
   /** Trust anchors, DER; empty when no session relies on certificates. */
   readonly trustAnchors: readonly Uint8Array[];
 }

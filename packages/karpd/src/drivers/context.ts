@@ -1,4 +1,5 @@
 import type { MktAlgorithm } from "../core/keytable/row.ts";
+import type { Keyer } from "../ports/keyer.ts";
 
 /** What a driver is given by the runtime: time, a log and what is known of the kernel. Tests give their own. */
 export interface DriverContext {
@@ -6,6 +7,8 @@ export interface DriverContext {
   readonly log: DriverLog;
   /** Algorithms of the kernel's TCP-AO; undefined: could not be found out. Absent: nobody asks. */
   readonly kernelAlgorithms?: () => Promise<ReadonlySet<MktAlgorithm> | undefined>;
+  /** The process that keys sockets of others; connected when it is first needed. */
+  readonly keyer?: () => Promise<Keyer>;
 }
 
 export interface DriverClock {

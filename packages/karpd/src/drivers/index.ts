@@ -8,9 +8,15 @@ import { createEndpointDriver } from "./endpoint/driver.ts";
 import { settingsSchema as endpoint } from "./endpoint/settings.ts";
 import { createExecDriver } from "./exec/driver.ts";
 import { settingsSchema as exec } from "./exec/settings.ts";
+import { createFrrDriver } from "./frr/driver.ts";
+import { settingsSchema as frr } from "./frr/settings.ts";
+import { createGobgpDriver } from "./gobgp/driver.ts";
+import { settingsSchema as gobgp } from "./gobgp/settings.ts";
 import { inTurns } from "./inTurns.ts";
 import { createKeychainDriver } from "./keychain/driver.ts";
 import { settingsSchema as keychain } from "./keychain/settings.ts";
+import { createLinuxDriver } from "./linux/driver.ts";
+import { settingsSchema as linux } from "./linux/settings.ts";
 
 export { type DriverClock, type DriverContext, type DriverLog, systemClock } from "./context.ts";
 export type { EndpointDriver } from "./endpoint/driver.ts";
@@ -42,5 +48,11 @@ export const drivers = {
   bird: { settingsSchema: bird, ...whatBirdCan, create: (context) => inTurns(createBirdDriver(context)) },
   endpoint: { settingsSchema: endpoint, ...everything, create: createEndpointDriver },
   exec: { settingsSchema: exec, ...everything, create: (context) => inTurns(createExecDriver(context)) },
+  frr: { settingsSchema: frr, ...everything, create: (context) => inTurns(createFrrDriver(context)) },
+  gobgp: { settingsSchema: gobgp, ...everything, create: (context) => inTurns(createGobgpDriver(context)) },
+  linux: { settingsSchema: linux, ...everything, create: (context) => inTurns(createLinuxDriver(context)) },
   keychain: { settingsSchema: keychain, ...everything, create: (context) => inTurns(createKeychainDriver(context)) },
 } as const satisfies Readonly<Record<string, DriverRegistration>>;
+
+/** Those whose keys go through the keyer. */
+export const keyedDrivers: ReadonlySet<string> = new Set(["linux", "frr", "gobgp"]);

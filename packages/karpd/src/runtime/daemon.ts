@@ -121,7 +121,11 @@ export class Daemon implements ControlBackend {
     this.#settings = loaded.daemon;
     const now = options.clock.now();
     this.#startedAt = new Date(now.wall).toISOString();
-    this.#drivers = new DriverSet(options.driverKinds, options.logger);
+    this.#drivers = new DriverSet(options.driverKinds, options.logger, {
+      keyerSocket: loaded.daemon.keyer.socketPath,
+      // A connect() is held for want of a key
+      onWanted: (session) => void this.command({ kind: "wanted", session }),
+    });
     this.#transport = new UdpTransport(
       (datagram) => this.#pump.input({ kind: "datagram", ...datagram }),
       (remote, error) => this.#sendFailed(remote, error),
@@ -354,5 +358,6 @@ function immovable(now: DaemonSettings, wanted: DaemonSettings): string | undefi
   if (now.store.path !== wanted.store.path) return "another `store:`";
   if (now.store.keyEncryptionKeyPath !== wanted.store.keyEncryptionKeyPath) return "another key-encryption key";
   if (now.control.socketPath !== wanted.control.socketPath) return "another `control:` path";
+  if (now.keyer.socketPath !== wanted.keyer.socketPath) return "another `keyer:` path";
   return undefined;
 }

@@ -1,6 +1,7 @@
 import type { TSchema } from "typebox";
 import type { SessionConfiguration } from "../core/configuration.ts";
 import type { MktAlgorithm } from "../core/keytable/row.ts";
+import type { Keyer } from "../ports/keyer.ts";
 import type { RoutingDriver } from "../ports/routingDriver.ts";
 import type { Logger } from "./logger.ts";
 
@@ -17,6 +18,7 @@ interface DriverContext {
   };
   readonly log: (level: "debug" | "info" | "warning" | "error", text: string) => void;
   readonly kernelAlgorithms: () => Promise<ReadonlySet<MktAlgorithm> | undefined>;
+  readonly keyer: () => Promise<Keyer>;
 }
 
 /** One kind of driver: the words that it knows in the configuration, and how to make it. */
@@ -39,13 +41,21 @@ export function driverOptions(kinds: DriverKinds): {
   return { driverSchemas: Object.fromEntries(schemas), driverAbilities: kinds };
 }
 
+/** Where the keyer serves, and who hears that a connect() is held for want of a key. */
+export interface KeyerAccess {
+  readonly keyerSocket: string;
+  readonly onWanted?: (session: string) => void;
+}
+
 /** The drivers that the configured sessions use: one instance a kind, made when it is first needed. */
 export class DriverSet {
   readonly #kinds: DriverKinds;
   readonly #context: DriverContext;
   readonly #drivers = new Map<string, CountingDriver>();
 
-  constructor(kinds: DriverKinds, logger: Logger) {
+  #keyer: Promise<Keyer> | undefined;
+
+  constructor(kinds: DriverKinds, logger: Logger, options: KeyerAccess) {
     this.#kinds = kinds;
     this.#context = {
       clock: {
@@ -57,6 +67,10 @@ export class DriverSet {
       },
       log: (level, text) => logger[level === "warning" ? "warn" : level](text),
       kernelAlgorithms,
+      keyer: () => {
+        this.#keyer ??= openKeyer(options);
+        return this.#keyer;
+      },
     };
   }
 
@@ -74,6 +88,7 @@ export class DriverSet {
 
   async close(): Promise<void> {
     await Promise.all([...this.#drivers.values()].map((driver) => driver.close()));
+    await (await this.#keyer)?.close();
   }
 
   #driver(name: string): CountingDriver {
@@ -85,6 +100,13 @@ export class DriverSet {
     this.#drivers.set(name, driver);
     return driver;
   }
+}
+
+async function openKeyer({ keyerSocket, onWanted }: KeyerAccess): Promise<Keyer> {
+  const { KeyerClient } = await import("../keyer/client.ts");
+  const keyer = new KeyerClient({ socketPath: keyerSocket });
+  if (onWanted !== undefined) keyer.onWanted(onWanted);
+  return keyer;
 }
 
 /** Asks the kernel, with a scratch socket; undefined where no native code can be loaded to ask. */

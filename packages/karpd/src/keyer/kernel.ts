@@ -1,0 +1,101 @@
+import {
+  addKey,
+  closeSocket,
+  type DescribedSocket,
+  deleteKey,
+  describeSocket,
+  destroySocket,
+  duplicateDescriptor,
+  duplicateSocket,
+  findSocketHolders,
+  type KernelKeyDeletion,
+  type KernelKeyStatus,
+  type KernelMkt,
+  type KernelSocket,
+  type KernelTcpAo,
+  LinuxTcpAoError,
+  listKeys,
+  listTcpSockets,
+  probeKernelTcpAo,
+  readInfo,
+  type SocketHolder,
+  updateInfo,
+} from "@karp/tcp-ao/linux";
+
+export type { DescribedSocket, KernelKeyStatus, KernelMkt, KernelSocket, KernelTcpAo, SocketHolder };
+
+/** The kernel as the keyer needs it. Every call is synchronous; tests give one of their own. */
+export interface Kernel {
+  probe(): KernelTcpAo;
+  list(port: number): readonly KernelSocket[];
+  holders(inodes: ReadonlySet<number>): ReadonlyMap<number, readonly SocketHolder[]>;
+  destroy(socket: KernelSocket): void;
+  /** Runs `use` on a duplicate of the socket, compared with `socket` before; the duplicate is closed at once. */
+  borrow<T>(holder: SocketHolder, socket: KernelSocket, use: (open: OpenSocket) => T): T;
+  /** The same for a descriptor of a process that asks for it. */
+  borrowDescriptor<T>(holder: SocketHolder, use: (open: OpenSocket, described: DescribedSocket) => T): T;
+}
+
+/** A duplicate of a socket of another process. */
+export interface OpenSocket {
+  /** Empty without TCP-AO. */
+  keys(): readonly KernelKeyStatus[];
+  /** False on a connection that was opened without TCP-AO. */
+  isSigned(): boolean;
+  add(key: KernelMkt): void;
+  delete(key: KernelKeyDeletion): void;
+  /** Asks the peer for this key; flags of the socket stay as they are. */
+  askFor(recvId: number): void;
+}
+
+export const linuxKernel: Kernel = {
+  probe: probeKernelTcpAo,
+  list: (port) => listTcpSockets({ port }),
+  holders: findSocketHolders,
+  destroy: destroySocket,
+  borrow: (holder, socket, use) => using(duplicateSocket(holder, socket), use),
+  borrowDescriptor: ({ pid, fd }, use) =>
+    using(duplicateDescriptor(pid, fd), (open, duplicate) => use(open, describeSocket(duplicate))),
+};
+
+/** A duplicate that stayed open would keep the port or the connection alive after the daemon has ended. */
+function using<T>(fd: number, use: (open: OpenSocket, fd: number) => T): T {
+  try {
+    return use(openSocket(fd), fd);
+  } finally {
+    closeSocket(fd);
+  }
+}
+
+function openSocket(fd: number): OpenSocket {
+  return {
+    keys: () => withoutTcpAo(() => listKeys(fd), []),
+    isSigned: () =>
+      withoutTcpAo(() => {
+        readInfo(fd);
+        return true;
+      }, false),
+    add: (key) => addKey(fd, key),
+    delete: (key) => deleteKey(fd, key),
+    askFor: (recvId) => updateInfo(fd, { rnextKey: recvId }),
+  };
+}
+
+function withoutTcpAo<T>(read: () => T, otherwise: T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (codeOf(error) === "socketHasNoTcpAo") return otherwise;
+    throw error;
+  }
+}
+
+/** The stable code of a refusal by the kernel; undefined for any other error. */
+export function codeOf(error: unknown): LinuxTcpAoError["code"] | undefined {
+  return error instanceof LinuxTcpAoError ? error.code : undefined;
+}
+
+/** The name of the error number, such as "EKEYREJECTED". */
+export function errnoOf(error: unknown): string | undefined {
+  return error instanceof LinuxTcpAoError ? error.errno : undefined;
+}

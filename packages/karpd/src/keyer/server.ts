@@ -1,0 +1,155 @@
+// The keyer's unix socket: who may speak, and what is answered.
+import { chmod, lstat, mkdir, unlink } from "node:fs/promises";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { dirname } from "node:path";
+import { peerCredentials } from "../control/peerCredentials.ts";
+import type { LocalCaller } from "../core/machine.ts";
+import { messageOf } from "../drivers/text.ts";
+import { keySocket } from "./keySocket.ts";
+import { readLines, writeLine } from "./lines.ts";
+import { fromWireKey, type KeyerRequest, type KeyerSession, parseRequest, toWireObservation } from "./protocol.ts";
+import type { SocketKeyer, SocketKeyerLog } from "./socketKeyer.ts";
+
+export interface KeyerServerOptions {
+  readonly socketPath: string;
+  /** Users beside root who may speak: karpd's. */
+  readonly uids: ReadonlySet<number>;
+  readonly keyer: SocketKeyer;
+  readonly log: SocketKeyerLog;
+}
+
+export interface KeyerServer {
+  close(): Promise<void>;
+}
+
+/** karpd, its commands, and one supervisor a routing daemon. */
+const MOST_CONNECTIONS = 64;
+
+/** Another process serves there, or something else stands in the way. */
+export class KeyerSocketError extends Error {
+  override readonly name = "KeyerSocketError";
+}
+
+/** @throws KeyerSocketError */
+export async function startKeyerServer(options: KeyerServerOptions): Promise<KeyerServer> {
+  const { socketPath, keyer } = options;
+  const connections = new Set<Socket>();
+  const server = createServer((socket) => {
+    connections.add(socket);
+    socket.on("close", () => connections.delete(socket));
+    socket.on("error", () => undefined);
+    void serve(socket, options);
+  });
+  server.maxConnections = MOST_CONNECTIONS;
+  const send = (event: "wanted" | "keyed", session: string): void => {
+    for (const socket of connections) if (admitted.has(socket)) writeLine(socket, { event, session });
+  };
+  keyer.onWanted((session) => send("wanted", session));
+  keyer.onKeyed((session) => send("keyed", session));
+  await listen(server, socketPath);
+  return {
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const socket of connections) socket.destroy();
+      }),
+  };
+}
+
+/** Connections whose user is known and may speak. */
+const admitted = new WeakSet<Socket>();
+
+async function serve(socket: Socket, { uids, keyer, log }: KeyerServerOptions): Promise<void> {
+  socket.pause();
+  let caller: LocalCaller;
+  try {
+    caller = await peerCredentials(socket);
+  } catch {
+    return void socket.destroy();
+  }
+  if (caller.uid !== 0 && !uids.has(caller.uid)) {
+    log("warning", `process ${caller.pid} of user ${caller.uid} was turned away`);
+    return void socket.destroy();
+  }
+  admitted.add(socket);
+  readLines(socket, (line) => void answer(socket, keyer, caller, line, log));
+  socket.resume();
+}
+
+async function answer(
+  socket: Socket,
+  keyer: SocketKeyer,
+  caller: LocalCaller,
+  line: string,
+  log: SocketKeyerLog,
+): Promise<void> {
+  let request: KeyerRequest;
+  try {
+    request = parseRequest(line);
+  } catch (error) {
+    log("warning", `process ${caller.pid} of user ${caller.uid}: ${messageOf(error)}`);
+    return void socket.destroy();
+  }
+  try {
+    writeLine(socket, { id: request.id, result: await perform(keyer, caller, request) });
+  } catch (error) {
+    writeLine(socket, { id: request.id, error: messageOf(error) });
+  }
+}
+
+async function perform(keyer: SocketKeyer, { pid }: LocalCaller, request: KeyerRequest): Promise<unknown> {
+  switch (request.request) {
+    case "apply":
+      return await keyer.apply(request.session, request.keys.map(fromWireKey));
+    case "observe":
+      return toWireObservation(await keyer.observe(request.session));
+    case "revoke":
+      return await keyer.revoke(request.session, request.keep.map(fromWireKey));
+    case "examine":
+      return await keyer.examine(request.session);
+    case "keySocket":
+      return keySocket(keyer, { pid, fd: request.fd }, request.destination);
+    case "sessions":
+      return keyer.sessions.map(
+        ({ name, localAddress, remoteAddress, port, mode, driverSettings }): KeyerSession => ({
+          name,
+          localAddress,
+          remoteAddress,
+          port,
+          mode,
+          onKarpDown: driverSettings["on-karp-down"] === "fail" ? "fail" : "wait",
+        }),
+      );
+  }
+}
+
+/** The directory keeps others out, and so does the mode of the socket, which is narrow before anyone can connect. */
+async function listen(server: Server, path: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o750 });
+  await removeStale(path);
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) =>
+      reject(new KeyerSocketError(`cannot listen on ${path}: ${error.code ?? "unknown error"}`)),
+    );
+    server.listen(path, resolve);
+  });
+  await chmod(path, 0o660);
+}
+
+async function removeStale(path: string): Promise<void> {
+  const status = await lstat(path).catch(() => undefined);
+  if (status === undefined) return;
+  if (!status.isSocket()) throw new KeyerSocketError(`${path} is there and is no socket: remove it`);
+  if (await isServed(path)) throw new KeyerSocketError(`another keyer serves ${path}: systemctl status karp-keyer`);
+  await unlink(path);
+}
+
+function isServed(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = connect(path, () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.on("error", () => resolve(false));
+  });
+}

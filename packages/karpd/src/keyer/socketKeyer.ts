@@ -1,0 +1,392 @@
+import { randomBytes } from "node:crypto";
+import { Secret } from "@karp/ikev2";
+import type { SessionConfiguration } from "../core/configuration.ts";
+import { fingerprintOf, idsOf, keySetFault } from "../drivers/keys.ts";
+import { messageOf } from "../drivers/text.ts";
+import type { Keyer } from "../ports/keyer.ts";
+import type { ApplyOutcome, DriverFinding, DriverKey, ObserveOutcome, RevokeOutcome } from "../ports/routingDriver.ts";
+import { examineSession } from "./examine.ts";
+import { type Kernel, type KernelSocket, linuxKernel, type OpenSocket } from "./kernel.ts";
+import type { Ledger } from "./ledger.ts";
+import { type InterfaceIndex, isConnectionOf, isListenerOf, vrfIndexOf } from "./match.ts";
+import { type ConnectionKeys, observationOf } from "./observation.ts";
+import { addMissing, askForPreferred, deleteUnwanted, type Failure, keysOf, type Wish } from "./socketKeys.ts";
+import { GONE, SocketTable } from "./socketTable.ts";
+
+export type SocketKeyerLog = (level: "debug" | "info" | "warning" | "error", text: string) => void;
+
+export interface SocketKeyerOptions {
+  readonly sessions: readonly SessionConfiguration[];
+  readonly ledger: Ledger;
+  readonly indexOf: InterfaceIndex;
+  readonly log: SocketKeyerLog;
+  readonly kernel?: Kernel;
+}
+
+/** One session, and what is wanted of its sockets. */
+export interface Keyed {
+  readonly session: SessionConfiguration;
+  /** Undefined until karpd has said something. */
+  readonly keys: readonly DriverKey[] | undefined;
+  /** On listeners without a key of ours: nobody has it, so an unsigned SYN is refused and a signed one does not verify. */
+  readonly closedKey: DriverKey | undefined;
+}
+
+/**
+ * Keys the sockets of other processes for the configured sessions, and no others: those that are there at a call, and by
+ * {@link tick} those that come later. Keeps the last keys of each session in memory; knows nothing after a restart but
+ * which keys it wrote.
+ */
+export class SocketKeyer implements Keyer {
+  readonly #options: SocketKeyerOptions;
+  readonly #table: SocketTable;
+  readonly #keyed = new Map<string, Keyed>();
+  /** Sockets that have been brought to what is wanted, by session; emptied when something else is wanted. */
+  readonly #settled = new Map<string, Set<string>>();
+  readonly #listeners = { wanted: new Set<(session: string) => void>(), keyed: new Set<(session: string) => void>() };
+  /** Cookies of connections that we have ended. */
+  readonly #destroyed = new Set<bigint>();
+  /** Troubles of a tick that were logged already. */
+  readonly #said = new Set<string>();
+
+  constructor(options: SocketKeyerOptions) {
+    this.#options = options;
+    this.#table = new SocketTable(options.kernel ?? linuxKernel);
+    this.reconfigure(options.sessions);
+  }
+
+  /** Other sessions than before. Sockets of those that are gone keep their keys. */
+  reconfigure(sessions: readonly SessionConfiguration[]): void {
+    for (const name of this.#keyed.keys()) {
+      if (!sessions.some((session) => session.name === name)) this.#keyed.delete(name);
+    }
+    for (const session of sessions) {
+      const before = this.#keyed.get(session.name);
+      this.#set({ session, keys: before?.keys, closedKey: closedKeyFor(session, before) });
+    }
+  }
+
+  get sessions(): readonly SessionConfiguration[] {
+    return [...this.#keyed.values()].map(({ session }) => session);
+  }
+
+  keyedSessions(): readonly Keyed[] {
+    return [...this.#keyed.values()];
+  }
+
+  get kernel(): Kernel {
+    return this.#options.kernel ?? linuxKernel;
+  }
+
+  get ledger(): Ledger {
+    return this.#options.ledger;
+  }
+
+  get indexOf(): InterfaceIndex {
+    return this.#options.indexOf;
+  }
+
+  async apply(name: string, keys: readonly DriverKey[]): Promise<ApplyOutcome> {
+    const before = this.#keyed.get(name);
+    if (before === undefined) return { kind: "refused", reason: unknownSession(name) };
+    const fault = keySetFault(keys);
+    if (fault !== undefined) return { kind: "refused", reason: fault };
+    this.#options.ledger.note(name, keys);
+    const closedKey = keys.length > 0 ? undefined : before.closedKey;
+    const keyed = this.#set({ ...before, keys, closedKey });
+    this.#announce("keyed", name);
+    this.#refresh();
+    return this.#sync(keyed);
+  }
+
+  async observe(name: string): Promise<ObserveOutcome> {
+    const keyed = this.#keyed.get(name);
+    if (keyed === undefined) return { kind: "unavailable", reason: unknownSession(name) };
+    this.#refresh();
+    const outcome = this.#sync(keyed);
+    const { listeners, connections } = this.#socketsOf(keyed);
+    const read = (open: OpenSocket): ConnectionKeys => ({ isSigned: open.isSigned(), keys: open.keys() });
+    const established = connections.filter(({ state }) => state === "established");
+    const states = established.map((socket) => this.#table.borrow(socket, read)).filter((one) => one !== GONE);
+    const present = listeners
+      .map((socket) => this.#table.borrow(socket, (open) => keysOf(open, { peer: keyed.session.remoteAddress })))
+      .filter((one) => one !== GONE);
+    if (outcome.kind !== "installed") this.#sayOnce("warning", `${name}: ${outcome.reason}`);
+    return { kind: "observed", observation: observationOf(keyed.keys ?? [], states, present) };
+  }
+
+  async revoke(name: string, keep: readonly DriverKey[]): Promise<RevokeOutcome> {
+    const before = this.#keyed.get(name);
+    if (before === undefined) return { kind: "failed", reason: unknownSession(name) };
+    const fault = keySetFault(keep);
+    if (fault !== undefined) return { kind: "failed", reason: fault };
+    this.#options.ledger.note(name, keep);
+    const closedKey = keep.length > 0 ? undefined : makeClosedKey(before.session);
+    const keyed = this.#set({ ...before, keys: keep, closedKey });
+    this.#announce("keyed", name);
+    this.#refresh();
+    // Listeners first: what is destroyed must not come back with the same key
+    this.#sync(keyed, "listeners");
+    const { connections } = this.#socketsOf(keyed);
+    for (const socket of connections) this.#destroyUnlessKept(keyed, socket);
+    this.#refresh();
+    const outcome = this.#sync(keyed);
+    const left = this.#socketsOf(keyed).connections.filter((socket) => this.#usesOther(keyed, socket));
+    if (left.length > 0) {
+      return {
+        kind: "failed",
+        reason: `${left.length} connection(s) with ${keyed.session.remoteAddress} still use a revoked key`,
+      };
+    }
+    if (outcome.kind === "pending" || outcome.kind === "installed") return { kind: "revoked" };
+    return { kind: "failed", reason: outcome.reason };
+  }
+
+  async examine(name: string): Promise<readonly DriverFinding[]> {
+    const keyed = this.#keyed.get(name);
+    if (keyed === undefined) return [{ severity: "error", text: unknownSession(name) }];
+    this.#refresh();
+    return examineSession(keyed.session, this.kernel, this.#table, this.#options.indexOf);
+  }
+
+  /** Keys sockets that have come since, and closes unsigned connections that must be signed. At least once a second. */
+  tick(): void {
+    this.#refresh();
+    for (const keyed of this.#keyed.values()) {
+      if (!this.#hasNews(keyed)) continue;
+      const outcome = this.#sync(keyed);
+      if (outcome.kind !== "installed" && outcome.kind !== "pending") {
+        this.#sayOnce("warning", `${keyed.session.name}: ${outcome.reason}`);
+      }
+    }
+  }
+
+  onWanted(listener: (session: string) => void): void {
+    this.#listeners.wanted.add(listener);
+  }
+
+  onKeyed(listener: (session: string) => void): void {
+    this.#listeners.keyed.add(listener);
+  }
+
+  /** A connect() of the session is held. */
+  want(name: string): void {
+    this.#announce("wanted", name);
+  }
+
+  async close(): Promise<void> {}
+
+  #announce(event: "wanted" | "keyed", name: string): void {
+    for (const listener of this.#listeners[event]) listener(name);
+  }
+
+  #set(keyed: Keyed): Keyed {
+    this.#keyed.set(keyed.session.name, keyed);
+    this.#settled.delete(keyed.session.name);
+    if (keyed.closedKey !== undefined) this.#options.ledger.note(keyed.session.name, [keyed.closedKey]);
+    return keyed;
+  }
+
+  #refresh(): void {
+    this.#table.refresh(new Set(this.sessions.map(({ port }) => port)));
+    const alive = new Set(this.#table.sockets.map(tokenOf));
+    const cookies = new Set(this.#table.sockets.map(({ cookie }) => cookie));
+    for (const cookie of this.#destroyed) if (!cookies.has(cookie)) this.#destroyed.delete(cookie);
+    for (const settled of this.#settled.values()) for (const one of settled) if (!alive.has(one)) settled.delete(one);
+  }
+
+  #hasNews(keyed: Keyed): boolean {
+    const settled = this.#settled.get(keyed.session.name);
+    const { listeners, connections } = this.#socketsOf(keyed);
+    return [...listeners, ...connections].some((socket) => settled?.has(tokenOf(socket)) !== true);
+  }
+
+  #socketsOf({ session }: Keyed): {
+    readonly listeners: readonly KernelSocket[];
+    readonly connections: readonly KernelSocket[];
+  } {
+    const vrf = vrfIndexOf(session, this.#options.indexOf);
+    if (vrf === "missing") return { listeners: [], connections: [] };
+    const sockets = this.#table.sockets.filter(({ cookie }) => !this.#destroyed.has(cookie));
+    return {
+      listeners: sockets.filter((socket) => isListenerOf(session, vrf.index, socket)),
+      connections: sockets.filter((socket) => isConnectionOf(session, vrf.index, socket) && socket.state !== "closing"),
+    };
+  }
+
+  /** Brings the session's sockets to what is wanted. */
+  #sync(keyed: Keyed, which: "all" | "listeners" = "all"): ApplyOutcome {
+    const { listeners, connections } = this.#socketsOf(keyed);
+    const sockets = which === "all" ? [...listeners, ...connections] : listeners;
+    this.#table.findHolders(sockets);
+    const failures: Failure[] = [];
+    // Every socket has the new keys before one asks for them, and before the old ones leave any
+    const steps = [this.#addTo, this.#askOn, this.#deleteFrom] as const;
+    let open = sockets;
+    for (const step of steps) {
+      open = open.filter((socket) => {
+        if (this.#destroyed.has(socket.cookie)) return false;
+        const failure = this.#attempt(socket, () => step.call(this, keyed, socket));
+        if (failure !== undefined) failures.push(failure);
+        return failure === undefined;
+      });
+      if (failures.length > 0 && step === this.#addTo) break;
+    }
+    const settled = this.#settled.get(keyed.session.name) ?? new Set();
+    this.#settled.set(keyed.session.name, settled);
+    if (failures.length === 0) for (const socket of open) settled.add(tokenOf(socket));
+    const [worst] = failures.toSorted((one, other) => gravity(one) - gravity(other));
+    if (worst !== undefined) return worst;
+    return sockets.length > 0 ? { kind: "installed" } : { kind: "pending", reason: nobodyThere(keyed) };
+  }
+
+  #attempt(socket: KernelSocket, step: () => Failure | undefined | typeof GONE): Failure | undefined {
+    try {
+      const result = step();
+      if (result !== GONE) return result;
+      // Closed meanwhile: nothing left to key. One that lives has to be found, or accepted, first
+      return { kind: "pending", reason: `the socket on port ${socket.localPort} is open and in no process yet` };
+    } catch (error) {
+      return { kind: "pending", reason: messageOf(error) };
+    }
+  }
+
+  #wishFor(keyed: Keyed, socket: KernelSocket): Wish {
+    const { closedKey, keys = [] } = keyed;
+    const isClosed = socket.state === "listen" && closedKey !== undefined && keys.length === 0;
+    return { ...keyedOn(this, keyed), keys: isClosed ? [closedKey] : keys };
+  }
+
+  #addTo(keyed: Keyed, socket: KernelSocket): Failure | undefined | typeof GONE {
+    const wish = this.#wishFor(keyed, socket);
+    return this.#table.borrow(socket, (open) => {
+      if (socket.state === "listen") {
+        // Before karpd has said anything, keys that are there already close it as well
+        const isClosedAlready = keyed.keys === undefined && keysOf(open, wish).length > 0;
+        return isClosedAlready ? undefined : addMissing(open, wish);
+      }
+      if (!open.isSigned()) return this.#refuseUnsigned(keyed, socket);
+      return keyed.keys === undefined ? undefined : addMissing(open, wish);
+    });
+  }
+
+  #askOn(keyed: Keyed, socket: KernelSocket): Failure | undefined | typeof GONE {
+    if (socket.state === "listen" || keyed.keys === undefined) return undefined;
+    const wish = this.#wishFor(keyed, socket);
+    return this.#table.borrow(socket, (open) => (open.isSigned() ? askForPreferred(open, wish) : undefined));
+  }
+
+  #deleteFrom(keyed: Keyed, socket: KernelSocket): Failure | undefined | typeof GONE {
+    if (keyed.keys === undefined) return undefined;
+    const wish = this.#wishFor(keyed, socket);
+    const retained = this.#table.borrow(socket, (open) => deleteUnwanted(open, wish));
+    if (retained === GONE || retained.length === 0) return retained === GONE ? GONE : undefined;
+    const ids = retained.map(idsOf).join(", ");
+    return { kind: "pending", reason: `the connection still uses key ${ids}, which is to go` };
+  }
+
+  /** A connection without TCP-AO cannot get it; where it must not be, it ends, and the next one finds keyed listeners. */
+  #refuseUnsigned(keyed: Keyed, socket: KernelSocket): Failure | undefined {
+    if (!mustBeSigned(keyed)) return undefined;
+    const { name, remoteAddress } = keyed.session;
+    this.#options.log("warning", `${name}: the connection with ${remoteAddress} is unsigned: closed`);
+    this.#destroy(socket);
+    return undefined;
+  }
+
+  #destroyUnlessKept(keyed: Keyed, socket: KernelSocket): void {
+    if (!this.#usesOther(keyed, socket)) return;
+    this.#options.log("warning", `${keyed.session.name}: a connection that uses a revoked key is closed`);
+    this.#destroy(socket);
+  }
+
+  #destroy(socket: KernelSocket): void {
+    this.#table.destroy(socket);
+    this.#destroyed.add(socket.cookie);
+  }
+
+  /** Whether the connection sends with, or asks for, a key that is not wanted. */
+  #usesOther({ keys }: Keyed, socket: KernelSocket): boolean {
+    const kept = new Set((keys ?? []).map(idsOf));
+    const uses = this.#table.borrow(socket, (open) =>
+      open.keys().some((key) => (key.isCurrent || key.isRnext) && !kept.has(idsOf(key))),
+    );
+    // Whoever cannot be looked at is not trusted either
+    return uses === GONE ? socket.inode !== 0 && isAlive(this.#table, socket) : uses;
+  }
+
+  #sayOnce(level: "warning", text: string): void {
+    if (this.#said.has(text)) return;
+    if (this.#said.size > 1000) this.#said.clear();
+    this.#said.add(text);
+    this.#options.log(level, text);
+  }
+}
+
+/** The keys of a session as a socket of it should have them. */
+export function keyedOn(
+  { ledger, indexOf }: Pick<SocketKeyer, "ledger" | "indexOf">,
+  { session, keys = [] }: Keyed,
+): Wish {
+  const vrf = vrfIndexOf(session, indexOf);
+  return {
+    peer: session.remoteAddress,
+    ifindex: vrf === "missing" ? undefined : vrf.index,
+    keys,
+    isOurs: (ids) => ledger.isOurs(session.name, ids),
+    isSame: (key) => ledger.fingerprint(session.name, key) === fingerprintOf(key),
+  };
+}
+
+/** Required from the start; otherwise once both ends are ready for a key. */
+export function mustBeSigned({ session, keys, closedKey }: Keyed): boolean {
+  if (session.mode === "observe") return false;
+  if (session.mode === "required" || closedKey !== undefined) return true;
+  return (keys ?? []).some(({ use }) => use === "preferred");
+}
+
+function closedKeyFor(session: SessionConfiguration, before: Keyed | undefined): DriverKey | undefined {
+  if (before !== undefined && (before.keys !== undefined || before.closedKey !== undefined)) return before.closedKey;
+  return session.mode === "required" ? makeClosedKey(session) : undefined;
+}
+
+/** A key that exists nowhere else. */
+function makeClosedKey({
+  name,
+  algorithms: [algorithm = "aes-128-cmac-96"],
+  reservedKeyIds,
+}: SessionConfiguration): DriverKey {
+  const id = Array.from({ length: 256 }, (_, n) => 255 - n).find((one) => !reservedKeyIds.includes(one)) ?? 255;
+  const masterKey = new Secret(Uint8Array.from(randomBytes(16)));
+  return {
+    adminKeyName: `${name}/closed`,
+    sendId: id,
+    recvId: id,
+    algorithm,
+    coversTcpOptions: true,
+    masterKey,
+    use: "accept",
+  };
+}
+
+/** A listener stays the same; a connection changes from the SYN to established, and is looked at again. */
+function tokenOf({ cookie, state }: KernelSocket): string {
+  return `${cookie}/${state}`;
+}
+
+function gravity({ kind }: Failure): number {
+  return ["refused", "foreign", "lost", "pending"].indexOf(kind);
+}
+
+function isAlive(table: SocketTable, socket: KernelSocket): boolean {
+  return table.sockets.some(({ cookie }) => cookie === socket.cookie);
+}
+
+function unknownSession(name: string): string {
+  return `the keyer's configuration has no session ${name} with a driver that keys sockets; reload it: systemctl reload karp-keyer`;
+}
+
+function nobodyThere({ session: { port, vrf } }: Keyed): string {
+  const where = vrf === undefined ? "" : ` in VRF ${vrf}`;
+  return `no process listens on TCP port ${port}${where} and there is no connection: start the routing daemon; its sockets are keyed as soon as they are there`;
+}

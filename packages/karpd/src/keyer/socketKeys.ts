@@ -1,0 +1,132 @@
+// The keys of one socket, made equal to what is wanted.
+import { idsOf } from "../drivers/keys.ts";
+import { messageOf } from "../drivers/text.ts";
+import type { ApplyOutcome, DriverKey } from "../ports/routingDriver.ts";
+import { codeOf, type KernelKeyStatus, type KernelMkt, type OpenSocket } from "./kernel.ts";
+
+/** What is wanted of a socket, and what is known of the keys that it may have. */
+export interface Wish {
+  readonly peer: string;
+  readonly ifindex: number | undefined;
+  readonly keys: readonly DriverKey[];
+  /** Whether we wrote the key with these IDs. */
+  isOurs(ids: Ids): boolean;
+  /** Whether the key under these IDs is this one. */
+  isSame(key: DriverKey): boolean;
+}
+
+type Ids = Pick<DriverKey, "sendId" | "recvId">;
+
+export type Failure = Exclude<ApplyOutcome, { readonly kind: "installed" }>;
+
+/** Deletes first what stands in the way of a wanted key, then adds; stops at the first that the kernel does not take. */
+export function addMissing(open: OpenSocket, wish: Wish): Failure | undefined {
+  const present = keysOf(open, wish);
+  const obstacles = present.filter((one) => wish.keys.some((key) => collides(wish, key, one)));
+  for (const one of obstacles) {
+    const failure = makeRoom(open, wish, one);
+    if (failure !== undefined) return failure;
+  }
+  for (const key of wish.keys) {
+    if (present.some((one) => idsOf(one) === idsOf(key) && !obstacles.includes(one))) continue;
+    const failure = attempt([key], () => add(open, wish, key));
+    if (failure !== undefined) return failure;
+  }
+  return undefined;
+}
+
+/** A key that has an ID of `key` and is another one: the kernel takes only one of them. */
+function collides(wish: Wish, key: DriverKey, one: KernelKeyStatus): boolean {
+  if (one.sendId !== key.sendId && one.recvId !== key.recvId) return false;
+  return idsOf(one) !== idsOf(key) || !wish.isSame(key);
+}
+
+function makeRoom(open: OpenSocket, wish: Wish, one: KernelKeyStatus): Failure | undefined {
+  if (!wish.isOurs(one)) {
+    const reason = `the socket has a key ${idsOf(one)} for ${wish.peer} that karp did not install; take it out, or add the IDs to reserved-key-ids`;
+    return { kind: "foreign", reason };
+  }
+  if (one.isCurrent || one.isRnext) {
+    return { kind: "pending", reason: `the connection still uses an older key with the IDs ${idsOf(one)}` };
+  }
+  return attempt([], () => remove(open, one));
+}
+
+function add(open: OpenSocket, { peer, ifindex }: Wish, key: DriverKey): void {
+  key.masterKey.expose((masterKey) => open.add(mktOf({ peer, ifindex }, key, masterKey)));
+}
+
+export function mktOf(
+  { peer, ifindex }: Pick<Wish, "peer" | "ifindex">,
+  key: DriverKey,
+  masterKey: Uint8Array,
+): KernelMkt {
+  const { sendId, recvId, algorithm, coversTcpOptions } = key;
+  return { peer, ...(ifindex !== undefined && { ifindex }), sendId, recvId, algorithm, coversTcpOptions, masterKey };
+}
+
+/** rnext_key becomes the preferred key; with none preferred it only moves off one that is on its way out. */
+export function askForPreferred(open: OpenSocket, wish: Wish): Failure | undefined {
+  const rnext = open.keys().find(({ isRnext }) => isRnext);
+  const next = nextRnext(wish.keys, rnext);
+  return next === undefined ? undefined : attempt([next], () => open.askFor(next.recvId));
+}
+
+function nextRnext(keys: readonly DriverKey[], rnext: Ids | undefined): DriverKey | undefined {
+  const now = rnext === undefined ? undefined : keys.find((key) => idsOf(key) === idsOf(rnext));
+  const isUsable = now !== undefined && now.use !== "deprecated";
+  const next =
+    keys.find(({ use }) => use === "preferred") ?? (isUsable ? undefined : keys.find(({ use }) => use === "accept"));
+  return next === now ? undefined : next;
+}
+
+/** Deletes the keys that are ours and not wanted. @returns those that the connection still uses */
+export function deleteUnwanted(open: OpenSocket, wish: Wish): readonly Ids[] {
+  const unwanted = keysOf(open, wish).filter(
+    (one) => wish.isOurs(one) && !wish.keys.some((key) => idsOf(key) === idsOf(one)),
+  );
+  return unwanted.filter((one) => {
+    if (one.isCurrent || one.isRnext) return true;
+    try {
+      remove(open, one);
+      return false;
+    } catch (error) {
+      // The peer has asked for it meanwhile
+      if (codeOf(error) === "keyInUse") return true;
+      throw error;
+    }
+  });
+}
+
+/** The socket's keys for this peer; a connection has no others. */
+export function keysOf(open: OpenSocket, { peer }: Pick<Wish, "peer">): readonly KernelKeyStatus[] {
+  return open.keys().filter((key) => key.peer === peer && key.prefixLength >= (peer.includes(":") ? 128 : 32));
+}
+
+function remove(open: OpenSocket, { peer, prefixLength, ifindex, sendId, recvId }: KernelKeyStatus): void {
+  open.delete({ peer, prefixLength, ...(ifindex !== undefined && { ifindex }), sendId, recvId });
+}
+
+/** The kernel will not take this key later either. */
+const FINAL: ReadonlySet<string> = new Set([
+  "algorithmUnknown",
+  "invalidKey",
+  "invalidArgument",
+  "macTooLong",
+  "outOfRange",
+  "md5Conflict",
+]);
+
+function attempt(keys: readonly DriverKey[], action: () => void): Failure | undefined {
+  try {
+    action();
+    return undefined;
+  } catch (error) {
+    const code = codeOf(error);
+    // The socket went meanwhile: the caller's business
+    if (code === undefined || code === "badDescriptor") throw error;
+    const reason = `the kernel: ${messageOf(error)}`;
+    if (!FINAL.has(code)) return { kind: "pending", reason };
+    return { kind: "refused", reason, adminKeyNames: keys.map(({ adminKeyName }) => adminKeyName) };
+  }
+}
