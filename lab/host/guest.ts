@@ -19,6 +19,8 @@ export interface Job {
   /** Existing folder for everything that the run leaves. */
   readonly out: string;
   readonly timeoutSeconds: number;
+  /** Default 1024. */
+  readonly memoryMegabytes?: number;
   /** Receives the guest's output while it runs. */
   readonly onOutput: (text: string) => void;
 }
@@ -48,6 +50,7 @@ export interface Folders {
   /** Folder with this very Node's executable. */
   readonly node: string;
   readonly console: string;
+  readonly memoryMegabytes: number;
 }
 
 const GUEST_FILES = join(import.meta.dirname, "../guest");
@@ -68,7 +71,13 @@ export async function runGuest(machine: Machine, job: Job): Promise<GuestEnd> {
     const folders = { control, repo: job.repo, out: job.out, node: dirname(realpathSync(process.execPath)) };
     prepare(machine, job, folders);
     const console = join(job.out, "console.log");
-    const timedOut = await boot(machine.command({ ...folders, console }), job, machine.slowness, console);
+    const { memoryMegabytes = 1024 } = job;
+    const timedOut = await boot(
+      machine.command({ ...folders, console, memoryMegabytes }),
+      job,
+      machine.slowness,
+      console,
+    );
     return { exitCode: readExitCode(control), timedOut, consoleTail: tail(console) };
   } finally {
     rmSync(control, { recursive: true, force: true });
@@ -76,7 +85,7 @@ export async function runGuest(machine: Machine, job: Job): Promise<GuestEnd> {
   }
 }
 
-function prepare(machine: Machine, job: Job, folders: Omit<Folders, "console">): void {
+function prepare(machine: Machine, job: Job, folders: Omit<Folders, "console" | "memoryMegabytes">): void {
   for (const path of [folders.repo, folders.out, folders.node, folders.control]) {
     if (/[\s,"'\\$]/.test(path))
       throw new Error(`the lab cannot work with the path ${JSON.stringify(path)}: use a plain one`);

@@ -121,7 +121,19 @@ function command(cache: string, rootfs: string, folders: Folders): readonly [str
     ...share("out", folders.out, false),
   ];
   const qemu = [
-    ...[QEMU, "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1024"],
+    ...[
+      QEMU,
+      "-M",
+      "q35",
+      "-accel",
+      "tcg,thread=multi",
+      "-cpu",
+      "max",
+      "-smp",
+      "2",
+      "-m",
+      String(folders.memoryMegabytes),
+    ],
     ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
     ...["-kernel", join(cache, "vmlinuz"), "-initrd", join(cache, "initramfs.gz")],
     ...["-append", "console=ttyS0 quiet loglevel=3 panic=-1 oops=panic mitigations=off LAB_TRANSPORT=9p"],

@@ -2,7 +2,9 @@
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Assertion, EXIT_SKIPPED, type ScenarioResult } from "../lib/result.ts";
+import { loadScenario } from "../lib/scenario.ts";
 import { type GuestEnd, type Machine, runGuest } from "./guest.ts";
+import { ensurePrevious } from "./previous.ts";
 
 export const REPO = join(import.meta.dirname, "../..");
 const OUT = join(REPO, "lab/.out");
@@ -27,14 +29,27 @@ export interface Wish {
 
 export async function runScenario(machine: Machine, wish: Wish, onOutput: (text: string) => void): Promise<Outcome> {
   const began = performance.now();
+  const { needsPrevious, memoryMegabytes } = await loadScenario(wish.scenario);
+  if (needsPrevious) await previousIsThere();
   const out = makeOutFolder(wish.label);
   const { scenario, timeoutSeconds } = wish;
-  const end = await runGuest(machine, { scenario, timeoutSeconds, repo: REPO, out, onOutput });
+  const end = await runGuest(machine, {
+    ...{ scenario, timeoutSeconds, repo: REPO, out, onOutput },
+    ...(memoryMegabytes !== undefined && { memoryMegabytes }),
+  });
   const result = readResult(out);
   const seconds = (performance.now() - began) / 1000;
   const failures = result?.assertions.filter(({ ok }) => !ok) ?? [];
   const assertions = result?.assertions.length ?? 0;
   return { label: wish.label, ...judge(end, result), failures, assertions, seconds, out };
+}
+
+let previous: Promise<void> | undefined;
+
+/** Built once for all scenarios of a run. */
+function previousIsThere(): Promise<void> {
+  previous ??= ensurePrevious(REPO, (line) => process.stderr.write(`lab: ${line}\n`));
+  return previous;
 }
 
 function makeOutFolder(label: string): string {

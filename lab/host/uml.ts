@@ -6,9 +6,9 @@ export function umlMachine(kernel: string, rootfs: string): Machine {
     transport: "hostfs",
     outputDevice: "/dev/tty1",
     slowness: 1,
-    command: ({ control }) => [
+    command: ({ control, memoryMegabytes }) => [
       kernel,
-      ...["mem=1024M", "ncpus=2", "seccomp=on"],
+      ...[`mem=${memoryMegabytes}M`, "ncpus=2", "seccomp=on"],
       ...["rootfstype=hostfs", `rootflags=${rootfs}`, "ro", "init=/lab/init"],
       ...["con=null", "con0=null,fd:2", "con1=null,fd:1"],
       ...["quiet", "loglevel=3", "panic=-1"],

@@ -31,6 +31,8 @@ export interface KarpSession {
   readonly local: string;
   readonly remote: string;
   readonly peer: string;
+  /** Of this session alone; default: that of the karp. */
+  readonly mode?: Mode;
   /** Lines of the session without their indentation: `driver: …`, its block, `psk-file: …`, whatever the schema has. */
   readonly lines: readonly string[];
 }
@@ -121,9 +123,9 @@ export class Karp {
     await this.#daemon?.end(signal, 20);
   }
 
-  /** From the next start on it is this program: bin/karp.js of another karp. */
-  replaceProgram(program: string): void {
-    this.#program = program;
+  /** From the next start on it is this program: bin/karp.js of another karp, or the working tree's. */
+  replaceProgram(program?: string): void {
+    this.#program = program ?? join(this.#lab.repo, "packages/karpd/bin/karp.js");
   }
 
   /** Writes the configuration anew with another mode and has it read. */
@@ -221,11 +223,9 @@ function karpYaml(options: KarpOptions, files: Words, mode: Mode): string {
     "private-key": credentials.privateKey,
     trust: credentials.trust,
   };
-  const session = ({ name, local, remote, peer, lines }: KarpSession): string[] => [
+  const session = ({ name, local, remote, peer, mode: own = mode, lines }: KarpSession): string[] => [
     `  ${name}:`,
-    ...[`local: ${local}`, `remote: ${remote}`, `peer: ${peer}`, `mode: ${mode}`, ...lines].map(
-      (line) => `    ${line}`,
-    ),
+    ...[`local: ${local}`, `remote: ${remote}`, `peer: ${peer}`, `mode: ${own}`, ...lines].map((line) => `    ${line}`),
   ];
   const lines = [
     `router: ${router}`,

@@ -66,6 +66,20 @@ function parseNetstat(text: string): Map<string, number> {
   return counters;
 }
 
+/** r1, r2 and x on one bridged LAN: like `addTwoRouters`, and a third party 10.0.0.3 that can reach both. */
+export async function addLan(lab: Lab): Promise<void> {
+  lab.step("three network namespaces r1, r2 and x on one LAN");
+  await addNamespace("lan");
+  await must(["ip", "-n", "lan", "link", "add", "br0", "type", "bridge"]);
+  await must(["ip", "-n", "lan", "link", "set", "br0", "up"]);
+  for (const [i, namespace] of ["r1", "r2", "x"].entries()) {
+    await addNamespace(namespace);
+    const addresses = [`10.0.0.${i + 1}/24`, `2001:db8::${i + 1}/64`];
+    await addLink({ namespace, name: "e0", addresses }, { namespace: "lan", name: namespace, addresses: [] });
+    await must(["ip", "-n", "lan", "link", "set", namespace, "master", "br0"]);
+  }
+}
+
 /** Two routers r1 and r2, link e0, 10.0.0.1 and 10.0.0.2, 2001:db8::1 and ::2. */
 export async function addTwoRouters(lab: Lab): Promise<void> {
   lab.step("two network namespaces r1 and r2 with one link");

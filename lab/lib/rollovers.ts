@@ -3,7 +3,15 @@ import { sameSince } from "./bird.ts";
 import type { KeyRow } from "./karp.ts";
 import type { Lab } from "./lab.ts";
 import { tcpAoCounters } from "./network.ts";
-import { type Baseline, beginCapture, ENDS, endCapture, type TwoRouters, takeBaseline } from "./twoRouters.ts";
+import {
+  type Baseline,
+  beginCapture,
+  type CaptureOptions,
+  ENDS,
+  endCapture,
+  type TwoRouters,
+  takeBaseline,
+} from "./twoRouters.ts";
 import {
   assertSessionVerified,
   sentBy,
@@ -15,9 +23,9 @@ import {
 import { waitFor } from "./wait.ts";
 
 /** Starts both karps (mode opportunistic or required); waits until both use the first key; takes the baseline. */
-export async function keySession(lab: Lab, setting: TwoRouters, filter?: string): Promise<KeyRow> {
+export async function keySession(lab: Lab, setting: TwoRouters, options: CaptureOptions = {}): Promise<KeyRow> {
   lab.step("both karps start; the first key goes in, the session restarts once");
-  await beginCapture(lab, setting, filter);
+  await beginCapture(lab, setting, options);
   for (const karp of setting.karps) await startKarp(lab, karp);
   return await waitFirstKey(lab, setting);
 }

@@ -13,6 +13,10 @@ export interface Scenario {
   readonly long?: true;
   /** In the long part it runs a second time, under qemu with Debian's stock kernel. */
   readonly alsoUnderQemu?: true;
+  /** The host builds the karp before this one first; see `previousProgram`. */
+  readonly needsPrevious?: true;
+  /** Of the guest; default 1024. */
+  readonly memoryMegabytes?: number;
   /** Runs inside the guest. */
   run(lab: Lab): Promise<void>;
 }

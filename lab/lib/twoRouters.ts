@@ -27,6 +27,8 @@ export interface KarpPlan {
 }
 
 export interface TwoRoutersOptions<D extends RoutingDaemon> {
+  /** Makes r1 and r2 with their link; default `addTwoRouters`. */
+  readonly network?: (lab: Lab) => Promise<void>;
   /** One for both routers, or one for each. */
   readonly daemons: DaemonMaker<D> | Pair<DaemonMaker<D>>;
   /** Of the session; default IPv4. */
@@ -65,8 +67,8 @@ export async function setUpTwoRouters<D extends RoutingDaemon>(
   lab: Lab,
   options: TwoRoutersOptions<D>,
 ): Promise<TwoRouters<D>> {
-  const { family = "ipv4", routes = 100, netem } = options;
-  await addTwoRouters(lab);
+  const { family = "ipv4", routes = 100, netem, network = addTwoRouters } = options;
+  await network(lab);
   if (netem !== undefined) await setNetem(netem);
   const makers =
     typeof options.daemons === "function" ? ([options.daemons, options.daemons] as const) : options.daemons;
@@ -177,9 +179,17 @@ function makeKarp<D extends RoutingDaemon>(
   return new Karp(lab, made, options.mode ?? "opportunistic");
 }
 
-/** Captures what r1 sees on the link, and watches the kernel's keys; `endCapture` stops both. */
-export async function beginCapture(lab: Lab, setting: TwoRouters, filter = "tcp port 179"): Promise<void> {
-  setting.capture = await Capture.start(lab, "session", "r1", filter);
+export interface CaptureOptions {
+  /** A pcap filter expression; default BGP. */
+  readonly filter?: string;
+  /** On whose end of the link; default r1's. */
+  readonly namespace?: string;
+}
+
+/** Captures what one end sees on the link, and watches the kernel's keys; `endCapture` stops both. */
+export async function beginCapture(lab: Lab, setting: TwoRouters, options: CaptureOptions = {}): Promise<void> {
+  const { filter = "tcp port 179", namespace = "r1" } = options;
+  setting.capture = await Capture.start(lab, "session", namespace, filter);
   setting.watch.start(lab);
 }
 

@@ -1,6 +1,6 @@
 // One keyed peer beside 29 that know nothing of TCP-AO, all on one listening socket: nobody is disturbed by the keys,
 // and the keyed peer's address does not get in without one.
-import { Bird, bird } from "../../lib/bird.ts";
+import { Bird, bird, moreProtocol } from "../../lib/bird.ts";
 import { exec } from "../../lib/exec.ts";
 import { listenerKeys } from "../../lib/kernelKeys.ts";
 import type { Lab } from "../../lib/lab.ts";
@@ -11,7 +11,6 @@ import { setUpTwoBirds, type TwoRouters, takeBaseline } from "../../lib/twoRoute
 import { waitFor } from "../../lib/wait.ts";
 
 const PLAIN = Array.from({ length: 29 }, (_, i) => 101 + i);
-const TIMERS = "hold time 9; keepalive time 1; connect delay time 1; connect retry time 2; error wait time 1, 2;";
 
 export const scenario: Scenario = {
   title:
@@ -19,7 +18,7 @@ export const scenario: Scenario = {
   timeoutSeconds: 240,
   async run(lab) {
     await addNamespace("plain");
-    const lines = PLAIN.map((n) => plainProtocol(n, "10.3.0.1", 65001, `10.3.0.${n}`, 65000 + n, "passive;"));
+    const lines = PLAIN.map((n) => plainProtocol(n, true));
     const setting = await setUpTwoBirds(lab, { daemons: [bird({ configurationLines: lines }), bird()] });
     const plain = await startPlainPeers(lab);
     const [keyed] = setting.daemons;
@@ -40,9 +39,11 @@ export const scenario: Scenario = {
   },
 };
 
-function plainProtocol(n: number, local: string, localAs: number, remote: string, remoteAs: number, more = ""): string {
-  const ends = `local ${local} as ${localAs}; neighbor ${remote} as ${remoteAs};`;
-  return `protocol bgp plain${n} { ${ends} ipv4 { import all; export all; }; ${TIMERS} ${more} }`;
+function plainProtocol(n: number, isKeyedEnd: boolean): string {
+  const [local, remote] = isKeyedEnd ? ["10.3.0.1", `10.3.0.${n}`] : [`10.3.0.${n}`, "10.3.0.1"];
+  const [localAs, remoteAs] = isKeyedEnd ? [65001, 65000 + n] : [65000 + n, 65001];
+  const peering = { protocol: `plain${n}`, local, localAs, remote, remoteAs };
+  return moreProtocol(peering, [isKeyedEnd ? "passive;" : "strict bind;"]);
 }
 
 async function startPlainPeers(lab: Lab): Promise<Bird> {
@@ -56,9 +57,7 @@ async function startPlainPeers(lab: Lab): Promise<Bird> {
     namespace: "plain",
     routerId: "10.3.0.101",
     routes: [],
-    configurationLines: others.map((n) =>
-      plainProtocol(n, `10.3.0.${n}`, 65000 + n, "10.3.0.1", 65001, "strict bind;"),
-    ),
+    configurationLines: others.map((n) => plainProtocol(n, false)),
     protocolLines: ["strict bind;"],
     peering: {
       protocol: `plain${first}`,
