@@ -131,6 +131,10 @@ test("the end that refuses shows why; the peer hears AUTHENTICATION_FAILED and n
     assert.match(lastFailure?.text ?? "", /^refused here: .*AUTH/);
     const reason = (lastFailure?.text ?? "").split("; ")[0]?.replace("refused here: ", "");
     assert.ok(router.events.some(({ name, text }) => name === "peerRejected" && text.includes(reason ?? "?")));
+    // Only what a configured peer answered to us is an alarm: anybody can send us a wrong AUTH
+    const failed = router.events.filter(({ name }) => name === "mktFailed");
+    assert.ok(failed.some(({ severity, text }) => severity === "alarm" && text.includes("AUTHENTICATION_FAILED")));
+    assert.ok(router.events.every(({ name, severity }) => name !== "peerRejected" || severity === "warning"));
   }
 });
 

@@ -257,7 +257,13 @@ export function onNegotiationFailed(
     forgetSendId(turn, association, negotiation.sendId);
   }
   const isPlainNext = isRekeyRefused(failure, negotiation.rekeys);
-  retry(turn, association, negotiation, failure.detail, takenByPeer, isPlainNext, failure.notifyType);
+  retry(turn, association, negotiation, failure.detail, takenByPeer, isPlainNext, failure);
+}
+
+/** Trying again does not help: somebody has to look at keys, certificates or names at one end. */
+function needsPeople({ reason, notifyType }: ExchangeFailure): boolean {
+  if (reason === "authenticationFailed" || reason === "identityMismatch" || reason === "certificateRefused") return true;
+  return notifyType === NotifyType.AUTHENTICATION_FAILED;
 }
 
 /** RFC 7296 sections 2.9.2 and 2.25: what cannot be rekeyed is made from scratch. */
@@ -277,8 +283,9 @@ function retry(
   detail: string,
   takenByPeer: Uint8Array | undefined,
   asPlain: boolean,
-  notifyType?: number,
+  failure?: ExchangeFailure,
 ): void {
+  const { notifyType } = failure ?? {};
   const attempts = former.attempts + 1;
   const now = turn.now.monotonic;
   const isQuick = (asPlain && former.rekeys !== undefined) || (notifyType === NotifyType.KEYID_IN_USE && attempts <= 3);
@@ -295,10 +302,11 @@ function retry(
     asPlain,
   };
   const isExhausted = notifyType === NotifyType.NO_ADDITIONAL_SAS;
+  const isAlarm = isExhausted || (failure !== undefined && needsPeople(failure));
   turn.event(
     association,
     isExhausted ? "keyIdsExhausted" : "mktFailed",
-    isExhausted ? "alarm" : "warning",
+    isAlarm ? "alarm" : "warning",
     `no new key: ${detail}`,
     {
       data: { attempts, ...(notifyType === undefined ? {} : { notifyType }) },
