@@ -1,4 +1,6 @@
+import type { LifeSetting } from "./cli/lifeCommands.ts";
 import type { CommandActions } from "./cli/program.ts";
+import type { Handover } from "./ports/handover.ts";
 import type { DriverKinds } from "./runtime/driverSet.ts";
 import { version } from "./version.ts";
 
@@ -54,6 +56,21 @@ export const actions: CommandActions = {
     }
   },
 
+  migrate: async (session, options) => {
+    const { migrateSession } = await import("./cli/lifeCommands.ts");
+    print(await migrateSession(session, options, await lifeSetting()));
+  },
+
+  unmanage: async (session, options) => {
+    const { handOver } = await import("./cli/lifeCommands.ts");
+    print(await handOver("unmanage", session, options, await lifeSetting()));
+  },
+
+  manage: async (session, options) => {
+    const { handOver } = await import("./cli/lifeCommands.ts");
+    print(await handOver("manage", session, options, await lifeSetting()));
+  },
+
   show: async (what, options) => {
     const { show } = await import("./cli/show.ts");
     console.log(await show(what, options, Date.now()));
@@ -67,6 +84,18 @@ export const actions: CommandActions = {
 
 async function driverKinds(): Promise<DriverKinds> {
   return (await import("./drivers/index.ts")).drivers;
+}
+
+/** What the commands need to know of the drivers whose sessions go from people to karp and back. */
+async function lifeSetting(): Promise<LifeSetting> {
+  const { drivers, systemClock } = await import("./drivers/index.ts");
+  const { driverOptions } = await import("./runtime/driverSet.ts");
+  const { handovers } = await import("./drivers/handovers.ts");
+  const log = (level: string, text: string): void => {
+    if (level === "error" || level === "warning") console.error(`karp: ${text}`);
+  };
+  const handoverOf = (driver: string): Handover | undefined => handovers[driver]?.({ clock: systemClock, log });
+  return { ...driverOptions(drivers), handoverOf };
 }
 
 /** Prints what was found, which says all there is to say; a finding that is an error ends in exit status 1. */

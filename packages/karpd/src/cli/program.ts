@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from "commander";
+import { type LifeActions, lifeCommands } from "./life.ts";
 import type { Showable } from "./show.ts";
 import { CommandFailure, parseDuration } from "./text.ts";
 
@@ -6,7 +7,7 @@ const DEFAULT_CONFIGURATION = "/etc/karp/karp.yaml";
 const DEFAULT_SOCKET = "/run/karp/control.sock";
 
 /** What the commands do; each is loaded when it is used, so that `karp show` starts in an instant. */
-export interface CommandActions {
+export interface CommandActions extends LifeActions {
   run(options: { readonly config: string; readonly logLevel: string }): Promise<void>;
   keyer(options: KeyerCommandOptions): Promise<void>;
   check(options: { readonly config: string; readonly json: boolean; readonly offline: boolean }): Promise<void>;
@@ -58,6 +59,7 @@ export function createProgram(version: string, actions: CommandActions): Command
   daemonCommands(program, actions);
   showCommands(program, actions);
   keyCommands(program, actions);
+  lifeCommands(program, actions, configOption);
   return program;
 }
 

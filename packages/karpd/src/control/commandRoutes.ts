@@ -53,6 +53,14 @@ export function commandRoutes(app: FastifyInstance, backend: ControlBackend): vo
     ...body,
   }));
   post<Static<typeof ThawBody>>("thaw", "end a freeze", ThawBody, (body) => ({ kind: "thaw", ...body }));
+  post<Session>("unmanage", "leave a session and its keys to people", SessionBody, ({ session }) => ({
+    kind: "unmanage",
+    session,
+  }));
+  post<Session>("manage", "take back a session that was left to people", SessionBody, ({ session }) => ({
+    kind: "manage",
+    session,
+  }));
   post<Session>(
     "Keytable_getSA",
     "key material of a session, for an entitled local caller",
@@ -122,6 +130,7 @@ const STATUS: Readonly<Record<string, number>> = {
   notEntitled: 403,
   busy: 409,
   frozen: 409,
+  unmanaged: 409,
   keyInUse: 409,
   keyIdInUse: 409,
   notStored: 503,

@@ -1,0 +1,164 @@
+import { readFile } from "node:fs/promises";
+import { ControlClient } from "../control/client.ts";
+import type { SessionConfiguration } from "../core/configuration.ts";
+import type { SessionView } from "../core/views.ts";
+import type { Handover, Survey, Undo } from "../ports/handover.ts";
+import { replaceFile, withSessionWords } from "./configurationEdit.ts";
+import { type PlanInput, planOf, planText } from "./plan.ts";
+
+export interface Migration {
+  readonly session: SessionConfiguration;
+  readonly configurationFile: string;
+  readonly socketPath: string;
+  readonly handover: Handover;
+  /** How long each wait may take before everything goes back, in seconds. */
+  readonly withinSeconds: number;
+  readonly clock: MigrationClock;
+  /** One line for people, as it happens. */
+  readonly say: (line: string) => void;
+}
+
+export interface MigrationClock {
+  /** Milliseconds; only differences count. */
+  now(): number;
+  sleep(milliseconds: number): Promise<void>;
+}
+
+/** It was begun, did not work and was taken back. */
+export class RolledBack extends Error {
+  override readonly name = "RolledBack";
+}
+
+const POLL_MILLISECONDS = 500;
+/** For BIRD's and the neighbour's timers, after everything is back. */
+const WAY_BACK_SECONDS = 120;
+
+/** What would happen, in words; changes nothing. `resets`: the session would go down. */
+export async function migrationPlan(
+  migration: Migration,
+): Promise<{ readonly text: string; readonly isNeeded: boolean }> {
+  const input = await planInput(migration);
+  const steps = planOf(input);
+  return { text: planText(input, steps), isNeeded: steps.length > 0 };
+}
+
+/**
+ * Moves a session from no authentication, TCP MD5 or static keys to karp, with all that there was put back when it does
+ * not come up.
+ * @throws RolledBack, HandoverFailure, ControlError
+ */
+export async function migrate(migration: Migration): Promise<string> {
+  const { session, handover, say } = migration;
+  const { survey, unreserved } = await planInput(migration);
+  await karpView(migration); // karp runs: it is needed for every step
+  const wayBack: Undo[] = [];
+  try {
+    wayBack.push(await handover.remember(session));
+    if (survey.protection !== "md5" && survey.changes.length > 0) wayBack.push(await change(migration, survey));
+    wayBack.push(await setMode(migration, [...session.reservedKeyIds, ...unreserved]));
+    if (survey.protection === "md5") {
+      say("waits until both karps hold the key");
+      await until(
+        migration,
+        "the neighbour's karp did not get ready",
+        async () => (await handover.survey(session)).isPrepared,
+      );
+      wayBack.push(await change(migration, survey));
+    }
+    say("waits for the session with karp's key");
+    await until(migration, "the session did not come up with karp's key", () => isKeyed(migration));
+  } catch (error) {
+    await takeBack(migration, survey, wayBack, error);
+  }
+  const done = await handover.survey(session);
+  return [`${session.name}: ${done.now}; karp rolls its keys from now on`, ...done.leftOver].join("\n");
+}
+
+async function planInput(migration: Migration): Promise<PlanInput & { readonly survey: Survey }> {
+  const { session, configurationFile, withinSeconds } = migration;
+  const survey = await migration.handover.survey(session);
+  const unreserved = survey.staticKeyIds.filter((id) => !session.reservedKeyIds.includes(id));
+  return {
+    session: session.name,
+    mode: session.mode,
+    survey,
+    configurationFile,
+    unreserved,
+    within: `${withinSeconds} s`,
+  };
+}
+
+async function change({ session, handover, say }: Migration, survey: Survey): Promise<Undo> {
+  for (const line of survey.changes) say(line);
+  const undo = await handover.takeOver(session);
+  say("the routing daemon has read its configuration");
+  return undo;
+}
+
+async function setMode(migration: Migration, reservedKeyIds: readonly number[]): Promise<Undo> {
+  const { configurationFile, session, say } = migration;
+  const before = await readFile(configurationFile, "utf8");
+  const mode = session.mode === "observe" ? "opportunistic" : session.mode;
+  await replaceFile(configurationFile, withSessionWords(before, session.name, { mode, reservedKeyIds }));
+  const back = async (): Promise<void> => {
+    await replaceFile(configurationFile, before);
+    await reload(migration);
+  };
+  try {
+    await reload(migration);
+  } catch (error) {
+    await replaceFile(configurationFile, before);
+    throw error;
+  }
+  say(`${configurationFile}: session ${session.name} has mode ${mode}, and karp has read it`);
+  return back;
+}
+
+async function reload({ socketPath }: Migration): Promise<void> {
+  await new ControlClient(socketPath).post("/v1/reload", {});
+}
+
+async function isKeyed(migration: Migration): Promise<boolean> {
+  const { currentKey, connections } = await karpView(migration);
+  return currentKey !== undefined && connections !== undefined && connections > 0;
+}
+
+async function karpView({ socketPath, session }: Migration): Promise<SessionView> {
+  const views = (await new ControlClient(socketPath).get("/v1/sessions")) as readonly SessionView[];
+  const view = views.find((one) => one.session === session.name);
+  if (view === undefined) throw new Error(`the running karp has no session ${session.name}: karp reload`);
+  return view;
+}
+
+async function until(migration: Migration, failure: string, probe: () => Promise<boolean>): Promise<void> {
+  const { clock, withinSeconds } = migration;
+  const end = clock.now() + withinSeconds * 1000;
+  while (!(await probe())) {
+    if (clock.now() > end) throw new RolledBack(`${failure} within ${withinSeconds} s`);
+    await clock.sleep(POLL_MILLISECONDS);
+  }
+}
+
+/** Newest change first: karp lets go before the daemon's files go back. */
+async function takeBack(
+  migration: Migration,
+  survey: Survey,
+  wayBack: readonly Undo[],
+  cause: unknown,
+): Promise<never> {
+  const { say, session, handover } = migration;
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  say(`${reason}: everything goes back as it was`);
+  const [files, ...changes] = wayBack;
+  // What was there at first comes last: whatever karp wrote until it read its old mode is gone with it
+  for (const undo of [...changes.toReversed(), ...(files === undefined ? [] : [files])]) await undo();
+  const soon = { ...migration, withinSeconds: WAY_BACK_SECONDS };
+  const isBack = survey.isUp
+    ? await until(soon, "", async () => (await handover.survey(session)).isUp).then(
+        () => true,
+        () => false,
+      )
+    : true;
+  const state = isBack ? `the session is as it was: ${survey.now}` : "THE SESSION IS STILL DOWN: see the neighbour";
+  throw new RolledBack(`${reason}; everything was put back; ${state}`);
+}
