@@ -23,8 +23,10 @@ export interface SessionConfiguration {
   readonly localAddress: string;
   readonly remoteAddress: string;
   readonly vrf?: string;
-  /** IkePeer.name. */
+  /** IkePeer.name; "none" in solo mode. */
   readonly peer: string;
+  /** `peer: none`: the neighbour has no karp, and gets a chain of dated keys instead. */
+  readonly solo?: SoloConfiguration;
   readonly mode: SessionMode;
   /** When the first key is negotiated: at once (the default), or when a connection wants one (command `wanted`). */
   readonly start?: "always" | "on-demand";
@@ -38,6 +40,13 @@ export interface SessionConfiguration {
   readonly rollover: RolloverConfiguration;
   /** At hard expiry without successor. */
   readonly onExpiry: "keep-and-alarm" | "fail-closed";
+}
+
+export interface SoloConfiguration {
+  /** How many keys one chain has. */
+  readonly keys: number;
+  /** For how long each of them is sent with. */
+  readonly everySeconds: number;
 }
 
 export interface RolloverConfiguration {

@@ -10,7 +10,7 @@ import type {
 } from "@karp/ikev2";
 import type { Configuration } from "./configuration.ts";
 import { findFault } from "./configurationFault.ts";
-import type { Entitlement } from "./gatekeeper/commands.ts";
+import type { Entitlement } from "./gatekeeper/answers.ts";
 import { Gatekeeper } from "./gatekeeper/gatekeeper.ts";
 import type { Rules } from "./gatekeeper/rules.ts";
 import { type DriverTraits, Turn } from "./gatekeeper/turn.ts";

@@ -3,7 +3,7 @@
  * Effects of one `handle` are ordered; `send`, `apply` and `revoke` that depend on a `persist` are emitted only
  * after `persisted` came back, so the runtime may run effects as they come.
  */
-import type { CertificateVerdict, Identity, IkeLogEvent, UdpAddress } from "@karp/ikev2";
+import type { CertificateVerdict, Identity, IkeLogEvent, UdpAddress, UnixMilliseconds } from "@karp/ikev2";
 import type { ApplyOutcome, DriverKey, ObserveOutcome, RevokeOutcome } from "../ports/routingDriver.ts";
 import type { Configuration, SessionConfiguration } from "./configuration.ts";
 import type { DaemonEvent } from "./events.ts";
@@ -54,6 +54,8 @@ export type Command =
   | { readonly kind: "RKMP_rekeySA"; readonly session: string }
   /** A connection of the session waits for a key: at most RKMP_generateSA, and often nothing. */
   | { readonly kind: "wanted"; readonly session: string }
+  /** The chain of keys for a neighbour without karp: given once, and with `again` as often as somebody answers for it. */
+  | { readonly kind: "handout"; readonly session: string; readonly again: boolean; readonly caller: LocalCaller }
   | { readonly kind: "Keytable_getSA"; readonly session: string; readonly caller: LocalCaller }
   | { readonly kind: "Keytable_insertSA"; readonly row: ManualKey; readonly caller: LocalCaller }
   | {
@@ -69,6 +71,35 @@ export type Command =
   /** From now on people carry on with the keys as they are: nothing is negotiated, applied or answered for the session. */
   | { readonly kind: "unmanage"; readonly session: string }
   | { readonly kind: "manage"; readonly session: string };
+
+/** What a neighbour without karp has to configure, as seen from here: its formats mirror addresses and KeyIDs. */
+export interface Handout {
+  readonly session: string;
+  readonly protocol: string;
+  readonly port: number;
+  readonly localAddress: string;
+  readonly remoteAddress: string;
+  readonly vrf?: string;
+  /** Counts up: the first chain of a session is 1. */
+  readonly chain: number;
+  /** In the order of their dates. */
+  readonly keys: readonly HandoutKey[];
+}
+
+export interface HandoutKey {
+  /** Ours: the neighbour's RecvID. */
+  readonly sendId: number;
+  /** Ours: the neighbour's SendID. */
+  readonly recvId: number;
+  readonly algorithm: import("./keytable/row.ts").MktAlgorithm;
+  readonly coversTcpOptions: boolean;
+  /** Printable ASCII. */
+  readonly masterKey: import("@karp/ikev2").Secret;
+  readonly sendFrom: UnixMilliseconds;
+  readonly sendUntil: UnixMilliseconds;
+  readonly acceptFrom: UnixMilliseconds;
+  readonly acceptUntil: UnixMilliseconds;
+}
 
 /** Unix peer credentials of whoever called, for entitlement and audit. */
 export interface LocalCaller {
@@ -88,5 +119,11 @@ export interface ManualKey {
 }
 
 export type CommandReply =
-  | { readonly ok: true; readonly text: string; readonly adminKeyName?: string; readonly key?: DriverKey }
+  | {
+      readonly ok: true;
+      readonly text: string;
+      readonly adminKeyName?: string;
+      readonly key?: DriverKey;
+      readonly handout?: Handout;
+    }
   | { readonly ok: false; readonly code: string; readonly text: string };

@@ -65,6 +65,9 @@ export interface KeyView {
   readonly state: string;
   readonly createdBy: string;
   readonly peerIdentity: string;
+  /** Of a key in a chain: from when on it is sent with and accepted. */
+  readonly sendFrom?: string;
+  readonly acceptFrom?: string;
   readonly peerState: string;
   readonly peerReason?: string;
   readonly history: Readonly<Record<string, string>>;

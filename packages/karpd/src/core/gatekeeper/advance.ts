@@ -11,6 +11,8 @@ import { commit } from "./persist.ts";
 import { keepClosed } from "./placeholder.ts";
 import { prefer, reviewBars } from "./prefer.ts";
 import { dropHopeless, retireOld, rollUnapplied } from "./retire.ts";
+import { keepChain } from "./solo/chain.ts";
+import { watchNeighbour } from "./solo/watchNeighbour.ts";
 import { tell } from "./tell.ts";
 import type { Turn } from "./turn.ts";
 
@@ -22,6 +24,7 @@ type Concern = (turn: Turn, association: Association) => void;
  */
 const concerns: readonly Concern[] = [
   thawWhenOver,
+  keepChain,
   hearRest,
   commit,
   followDriver,
@@ -33,6 +36,7 @@ const concerns: readonly Concern[] = [
   reviewBars,
   prefer,
   judgeCurrent,
+  watchNeighbour,
   retireOld,
 ];
 

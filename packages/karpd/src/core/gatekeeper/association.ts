@@ -49,8 +49,22 @@ export interface Association extends HeapItem {
   heldBack: Obstacle | undefined;
   /** People were told that there is no room for a key that the peer asks for. */
   exhausted: { readonly at: Instant; readonly detail: string } | undefined;
+  /** Where its keys are of a chain that a neighbour gets, or were. */
+  solo: Solo | undefined;
   completedRollovers: number;
   timeline: readonly { readonly at: UnixMilliseconds; readonly text: string }[];
+}
+
+/** The chain of dated keys of a neighbour without karp. */
+export interface Solo {
+  /** Number of the newest chain. */
+  readonly chain: number;
+  /** When a chain was given to somebody the last time; the dates count from the first time. */
+  readonly handedOutAt: UnixMilliseconds | undefined;
+  /** When people were last asked to hand over the next chain. */
+  readonly askedAt: Instant | undefined;
+  /** Keys that the neighbour did not switch to in time, as people were told. */
+  readonly late: ReadonlySet<Mkt>;
 }
 
 export interface Mkt {
@@ -59,8 +73,8 @@ export interface Mkt {
   readonly fingerprint: string;
   /** Since when this process holds it. */
   readonly heldAt: Instant;
-  readonly softAt: Instant | undefined;
-  readonly hardAt: Instant | undefined;
+  softAt: Instant | undefined;
+  hardAt: Instant | undefined;
   /** What the peer said of its own lifetimes when the MKT was made; not kept across a restart. */
   readonly peerLifetime: KeyLifetime | undefined;
   readonly origin: Origin | undefined;
@@ -116,7 +130,13 @@ export type Deletion =
 export type Situation =
   | { readonly name: "held"; readonly since: Instant }
   /** `barred`: it was preferred and nothing came up with it. */
-  | { readonly name: "installed"; readonly since: Instant; readonly barred: Barred | undefined }
+  | {
+      readonly name: "installed";
+      readonly since: Instant;
+      readonly barred: Barred | undefined;
+      /** How often it was, once the bar is lifted by time. */
+      readonly timesBarred?: number;
+    }
   | Preferred
   | { readonly name: "current"; readonly since: Instant; readonly proof: Proof }
   | Retiring

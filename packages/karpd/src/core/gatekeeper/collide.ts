@@ -1,5 +1,6 @@
 import { KeyState } from "@karp/ikev2";
 import { type Association, candidates, isPlaceholder, type Mkt } from "./association.ts";
+import { dueOfChain, isOfChain } from "./solo/dates.ts";
 import type { Turn } from "./turn.ts";
 
 /**
@@ -9,6 +10,7 @@ import type { Turn } from "./turn.ts";
 export function survivor(turn: Turn, association: Association): Mkt | undefined {
   if (association.negotiation.name === "negotiating") return undefined;
   const contenders = contendersOf(association);
+  if (contenders.length === 0) return dueOfChain(association, turn.now);
   return contenders.find((mkt) => !contenders.some((other) => other !== mkt && loses(turn, mkt, other)));
 }
 
@@ -30,7 +32,7 @@ export function resolveCollision(turn: Turn, association: Association): void {
 
 /** The newest of each end: an end that asks once more has given its former request up. */
 function contendersOf(association: Association): readonly Mkt[] {
-  const all = candidates(association).filter((mkt) => mkt.row.peerDeletedAt === undefined);
+  const all = candidates(association).filter((mkt) => mkt.row.peerDeletedAt === undefined && !isOfChain(mkt));
   const named = new Set(all.map((mkt) => mkt.row.replaces));
   const unnamed = all.filter((mkt) => !named.has(mkt.row.adminKeyName));
   const ours = unnamed.findLast((mkt) => mkt.origin?.isOurs === true);

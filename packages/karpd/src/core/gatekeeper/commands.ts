@@ -1,9 +1,8 @@
 import type { DriverKey } from "../../ports/routingDriver.ts";
-import type { EventName } from "../events.ts";
-import { mktAlgorithms } from "../keytable/algorithms.ts";
 import { selectForSending } from "../keytable/select.ts";
 import type { Command, CommandReply, LocalCaller, ManualKey } from "../machine.ts";
 import { MOST_LIVE_MKTS } from "./admit.ts";
+import { audit, type Entitlement, refuse, refuseCaller } from "./answers.ts";
 import {
   type Association,
   currentMkt,
@@ -20,11 +19,12 @@ import { makeMkt } from "./makeMkt.ts";
 import { isUnderWay } from "./negotiate.ts";
 import { notStored, replyWhenStored } from "./reply.ts";
 import { setRequest } from "./request.ts";
+import { handOut } from "./solo/handOut.ts";
 import type { Turn } from "./turn.ts";
 import { onWanted } from "./wanted.ts";
 
-/** Who may read, insert and delete the keys of a session (invariant 6). */
-export type Entitlement = (caller: LocalCaller, session: string) => boolean;
+const LEAST_KEY_OCTETS = 16;
+const MOST_KEY_OCTETS = 80;
 
 /** A reply now, or undefined when it comes once everything is stored and done. */
 export type Answer = CommandReply | undefined;
@@ -47,6 +47,8 @@ export function onSessionCommand(
       return requestKey(turn, association, command.kind, requestId);
     case "wanted":
       return onWanted(turn, association);
+    case "handout":
+      return handOut(turn, association, command, requestId, isEntitled);
     case "Keytable_getSA":
       return readKey(turn, association, command.caller, isEntitled);
     case "Keytable_rekeySA":
@@ -63,6 +65,9 @@ function requestKey(
   requestId: number,
 ): Answer {
   const { name } = association;
+  if (association.session.solo !== undefined && association.peer === undefined) {
+    return requestChain(turn, association, requestId);
+  }
   if (association.peer === undefined) return refuse("noPeer", `no peer may key ${name}`);
   if (kind === "RKMP_rekeySA" && newestServing(association) === undefined && association.revokedBecause === undefined) {
     return refuse("noKey", `${name} has no key to replace; ask for one with RKMP_generateSA`);
@@ -71,13 +76,31 @@ function requestKey(
     return refuse("frozen", `rollovers of ${name} are frozen; end that with: karp thaw ${name}`);
   }
   if (association.closing !== undefined) return refuse("busy", `the keys of ${name} are being revoked`);
-  if (association.revokedBecause !== undefined) {
-    association.revokedBecause = undefined;
-    association.changes.push({ kind: "deleteFact", name: revokedFact(name) });
-  }
+  forgetRevocation(association);
   const text = request(turn, association);
   const promise = `the request for a new key for ${name}`;
   replyWhenStored(turn, [association], { requestId, reply: { ok: true, text }, promise });
+  return undefined;
+}
+
+function forgetRevocation(association: Association): void {
+  if (association.revokedBecause === undefined) return;
+  association.revokedBecause = undefined;
+  association.changes.push({ kind: "deleteFact", name: revokedFact(association.name) });
+}
+
+/** Dates that a neighbour was given do not move: only after a revocation there is a new chain. */
+function requestChain(turn: Turn, association: Association, requestId: number): Answer {
+  const { name } = association;
+  if (association.closing !== undefined) return refuse("busy", `the keys of ${name} are being revoked`);
+  if (association.revokedBecause === undefined) {
+    const text = `the keys of ${name} are dated, and the neighbour rolls them by its own clock: karp show rollovers ${name} says when`;
+    return refuse("dated", text);
+  }
+  forgetRevocation(association);
+  turn.hasMoved = true;
+  const text = `a new chain of keys for ${name} is made; give it to the neighbour with: karp handout ${name}`;
+  replyWhenStored(turn, [association], { requestId, reply: { ok: true, text }, promise: `the chain of ${name}` });
   return undefined;
 }
 
@@ -184,9 +207,10 @@ function faultOf(turn: Turn, association: Association, key: ManualKey): Answer {
   if (association.closing !== undefined || association.revokedBecause !== undefined) {
     return refuse("busy", `the keys of ${association.name} are revoked; end that with: karp rekey ${association.name}`);
   }
-  const { keyOctets } = mktAlgorithms[key.algorithm];
-  if (key.masterKey.length !== keyOctets) {
-    return refuse("badKey", `${key.algorithm} takes a key of ${keyOctets} octets, not ${key.masterKey.length}`);
+  // RFC 5926 section 3.1.1: either KDF takes keys of any length; 128 bits are the least, 80 octets the most of the kernel
+  const { length } = key.masterKey;
+  if (length < LEAST_KEY_OCTETS || length > MOST_KEY_OCTETS) {
+    return refuse("badKey", `a key has ${LEAST_KEY_OCTETS} to ${MOST_KEY_OCTETS} octets, not ${length}`);
   }
   if (!isKeyId(key.sendId) || !isKeyId(key.recvId)) return refuse("badKeyId", "KeyIDs are whole numbers from 0 to 255");
   const peer = association.peer?.config;
@@ -244,26 +268,4 @@ function revoke(turn: Turn, association: Association, reason: string, requestId:
   const failure = turn.ground.storeFailure();
   beginClosing(turn, association, "revoked", reason, failure === undefined ? requestId : undefined);
   return failure === undefined ? undefined : notStored(`the revocation of ${association.name}`, failure.reason);
-}
-
-function refuseCaller(turn: Turn, association: Association, caller: LocalCaller, what: string): CommandReply {
-  const text = `uid ${caller.uid} (pid ${caller.pid}) may not ${what} keys of ${association.name}`;
-  turn.event(association, "keyRead", "warning", text, { data: { uid: caller.uid, pid: caller.pid, allowed: false } });
-  return refuse("notEntitled", text);
-}
-
-function audit(
-  turn: Turn,
-  association: Association,
-  name: EventName,
-  text: string,
-  caller: LocalCaller,
-  mkt: Mkt,
-): void {
-  const { uid, gid, pid } = caller;
-  turn.event(association, name, "info", text, { mkt, data: { uid, gid, pid, allowed: true } });
-}
-
-function refuse(code: string, text: string): { readonly ok: false; readonly code: string; readonly text: string } {
-  return { ok: false, code, text };
 }

@@ -1,5 +1,5 @@
 import type { Instant, Now } from "@karp/ikev2";
-import { formatRfc3339 } from "../time.ts";
+import { formatRfc3339, later } from "../time.ts";
 import type { RolloverView } from "../views.ts";
 import {
   type Association,
@@ -12,6 +12,8 @@ import {
 } from "./association.ts";
 import { isWaitingForPeer } from "./peerState.ts";
 import type { Facts, Permission } from "./permission.ts";
+import { chainOf, isDue, isOfChain } from "./solo/dates.ts";
+import { isRenewalDue, lateKey, renewalDate } from "./solo/watchNeighbour.ts";
 import type { Ground } from "./turn.ts";
 
 export interface Explanation {
@@ -22,10 +24,10 @@ export interface Explanation {
 }
 
 /** The step at which the newest rollover of a session stands. */
-export function stepOf(association: Association): string {
+export function stepOf(association: Association, now: Now): string {
   if (association.negotiation.name === "negotiating") return "negotiating";
   if (association.watch.foreign !== undefined) return "foreign";
-  const candidate = candidates(association).at(-1);
+  const candidate = candidates(association).findLast((mkt) => !isAhead(mkt, now));
   if (candidate !== undefined && candidate !== currentMkt(association)) return candidate.row.state;
   if (association.negotiation.name === "wanted") return association.frozenUntil === undefined ? "wanted" : "frozen";
   if (association.mkts.some(({ row }) => row.state === "failed")) return "failed";
@@ -43,7 +45,9 @@ export function explain(ground: Ground, association: Association, now: Now): Exp
     return waiting(association, now, "peer", "the peer has not answered yet", negotiation.sinceWall);
   if (waitsForConnection(association))
     return waiting(association, now, "session", "on-demand: a connection that wants a key", undefined);
-  const candidate = candidates(association).at(-1);
+  const ofChain = explainChain(association, now);
+  if (ofChain !== undefined) return ofChain;
+  const candidate = candidates(association).findLast((mkt) => !isAhead(mkt, now));
   if (candidate !== undefined) return ofCandidate(ground, association, candidate, now);
   if (negotiation.name === "wanted") return ofWanted(association, negotiation, now);
   const retiring = association.mkts.find((mkt) => mkt.situation.name === "retiring" && !isPlaceholder(mkt));
@@ -56,6 +60,36 @@ export function explain(ground: Ground, association: Association, now: Now): Exp
 function waitsForConnection({ session, mkts, negotiation, peer }: Association): boolean {
   if (session.start !== "on-demand" || negotiation.name !== "idle" || peer === undefined) return false;
   return !mkts.some((mkt) => isServing(mkt));
+}
+
+/** A key of a chain whose date has not come. */
+function isAhead(mkt: Mkt, now: Now): boolean {
+  return isOfChain(mkt) && !isDue(mkt, now);
+}
+
+/** A neighbour without karp says nothing: who has to do something is a person. */
+function explainChain(association: Association, now: Now): Explanation | undefined {
+  const { solo, session, name, peer } = association;
+  if (solo === undefined || session.solo === undefined || peer !== undefined) return undefined;
+  const nextCommand = `karp handout ${name}`;
+  if (solo.handedOutAt === undefined) {
+    const reason = "the neighbour has to be given its keys";
+    return { ...waiting(association, now, "operator", reason, chainOf(association)[0]?.row.history.held), nextCommand };
+  }
+  const late = lateKey(association, now);
+  if (late !== undefined && (late.situation.name !== "preferred" || solo.late.has(late))) {
+    const reason = `it has not switched to key ${late.fingerprint} (KeyID ${late.row.recvId})`;
+    const again = { nextCommand: `${nextCommand} --again` };
+    return { ...waiting(association, now, "neighbour", reason, late.row.sendLifetimeStart), ...again };
+  }
+  if (isRenewalDue(association, now)) {
+    const reason = "the keys that the neighbour has end soon";
+    return { ...waiting(association, now, "operator", reason, renewalDate(association)), nextCommand };
+  }
+  const next = candidates(association).find((mkt) => isAhead(mkt, now));
+  const isSettled = currentMkt(association) !== undefined && late === undefined;
+  if (!isSettled || next?.row.sendLifetimeStart === undefined) return undefined;
+  return { nextAt: later(now.monotonic, (next.row.sendLifetimeStart - now.wall) / 1000) };
 }
 
 function ofDriver(association: Association): Explanation {

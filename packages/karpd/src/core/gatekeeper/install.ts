@@ -14,6 +14,7 @@ import {
 } from "./association.ts";
 import { giveUp } from "./collide.ts";
 import { isWaitingForPeer } from "./peerState.ts";
+import { isOfChain, waitsForItsDate } from "./solo/dates.ts";
 import type { Turn } from "./turn.ts";
 
 /** A driver that has not answered for so long is asked anew. */
@@ -66,6 +67,7 @@ export function desiredPlan(turn: Turn, association: Association): Plan {
 }
 
 function isWaitingToGoIn(turn: Turn, association: Association, mkt: Mkt): boolean {
+  if (isOfChain(mkt)) return waitsForItsDate(turn, association, mkt);
   if (!isWaitingForPeer(association, mkt)) return false;
   if (association.peer?.speaksKarp !== false) return true;
   // It can never say: that it negotiated has to do, after it had time to settle.

@@ -24,6 +24,8 @@ interface IdentitySpaces {
 export class KeyIdTable {
   readonly #identities = new Map<string, IdentitySpaces>();
   readonly #addresses = new Map<string, KeyIdSpace<Mkt>>();
+  /** SendIDs of keys that no peer identity stands for (chains, placeholders): by (VRF, peer address) like RecvIDs. */
+  readonly #anonymous = new Map<string, KeyIdSpace<Mkt>>();
 
   add(association: Association, mkt: Mkt): void {
     this.addStray(mkt);
@@ -32,13 +34,13 @@ export class KeyIdTable {
 
   /** An MKT of a session that is not configured: its KeyIDs stay taken, nobody may speak about it. */
   addStray(mkt: Mkt): void {
-    this.#identity(mkt.row.localIdentity, mkt.row.peerIdentity).sendIds.take(mkt.row.sendId, mkt);
+    this.#sendIdsOf(mkt.row).take(mkt.row.sendId, mkt);
     this.#address(addressOfRow(mkt.row)).take(mkt.row.recvId, mkt);
   }
 
   remove(mkt: Mkt): void {
     const identity = this.#identity(mkt.row.localIdentity, mkt.row.peerIdentity);
-    identity.sendIds.release(mkt.row.sendId, mkt);
+    this.#sendIdsOf(mkt.row).release(mkt.row.sendId, mkt);
     if (identity.byRecvId.get(mkt.row.recvId)?.mkt === mkt) identity.byRecvId.delete(mkt.row.recvId);
     this.#address(addressOfRow(mkt.row)).release(mkt.row.recvId, mkt);
   }
@@ -65,6 +67,7 @@ export class KeyIdTable {
   ): boolean {
     return (
       this.#ofPeer(peer).sendIds.owner(ids.sendId) !== undefined ||
+      this.#isTakenAnonymously(session, ids.sendId) ||
       hasKeyId(this.recvIdsTaken(peer, session, []), ids.recvId)
     );
   }
@@ -78,8 +81,26 @@ export class KeyIdTable {
   ): number | undefined {
     const isTakenByPeer = (keyId: number): boolean => takenByPeer !== undefined && hasKeyId(takenByPeer, keyId);
     return this.#ofPeer(peer).sendIds.choose(
-      (keyId) => session.reservedKeyIds.includes(keyId) || isTakenByPeer(keyId) || isUnwanted(keyId),
+      (keyId) =>
+        session.reservedKeyIds.includes(keyId) ||
+        isTakenByPeer(keyId) ||
+        this.#isTakenAnonymously(session, keyId) ||
+        isUnwanted(keyId),
     );
+  }
+
+  /** One number that is free as SendID and as RecvID of a key that is made here alone. */
+  chooseForBoth(session: SessionConfiguration, isUnwanted: (keyId: number) => boolean): number | undefined {
+    return this.chooseRecvId(session, (keyId) => this.#isTakenAnonymously(session, keyId) || isUnwanted(keyId));
+  }
+
+  #isTakenAnonymously(session: SessionConfiguration, keyId: number): boolean {
+    return this.#anonymous.get(addressOfSession(session))?.owner(keyId) !== undefined;
+  }
+
+  #sendIdsOf(row: KeyTableRow): Pick<KeyIdSpace<Mkt>, "take" | "release"> {
+    if (row.peerIdentity !== "") return this.#identity(row.localIdentity, row.peerIdentity).sendIds;
+    return spaceAt(this.#anonymous, addressOfRow(row));
   }
 
   /** The RecvIDs that a new MKT of this session cannot have: the data of KMP_KEYIDS_TAKEN. */
@@ -108,12 +129,16 @@ export class KeyIdTable {
   }
 
   #address(name: string): KeyIdSpace<Mkt> {
-    const existing = this.#addresses.get(name);
-    if (existing !== undefined) return existing;
-    const created = new KeyIdSpace<Mkt>();
-    this.#addresses.set(name, created);
-    return created;
+    return spaceAt(this.#addresses, name);
   }
+}
+
+function spaceAt(spaces: Map<string, KeyIdSpace<Mkt>>, name: string): KeyIdSpace<Mkt> {
+  const existing = spaces.get(name);
+  if (existing !== undefined) return existing;
+  const created = new KeyIdSpace<Mkt>();
+  spaces.set(name, created);
+  return created;
 }
 
 function spaceName(localIdentity: string, peerIdentity: string): string {

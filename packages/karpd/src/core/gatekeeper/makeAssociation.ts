@@ -4,6 +4,7 @@ import { type Association, currentMkt, isLive, isPlaceholder, type Mkt } from ".
 import { freezeFact, restoreFreeze } from "./freeze.ts";
 import type { Peer } from "./peer.ts";
 import { requestFact } from "./request.ts";
+import { parseSolo, soloFact } from "./solo/soloFact.ts";
 import type { Turn } from "./turn.ts";
 
 /** An association as configuration and store describe it; nothing is known of its driver and its peer yet. */
@@ -22,6 +23,7 @@ export function makeAssociation(
   association.wasKeyed =
     facts.has(`keyed:${session.name}`) || mkts.some(({ row }) => row.history.current !== undefined);
   association.request = facts.get(requestFact(session.name));
+  association.solo = parseSolo(facts.get(soloFact(session.name)));
   association.revokedBecause = facts.get(revokedFact(session.name));
   restoreFreeze(turn, association, facts.get(freezeFact(association)));
   return association;
@@ -116,6 +118,7 @@ function emptyAssociation(session: SessionConfiguration, peer: Peer | undefined,
     replies: [],
     heldBack: undefined,
     exhausted: undefined,
+    solo: undefined,
     completedRollovers: 0,
     timeline: [],
   };

@@ -1,4 +1,4 @@
-import type { Instant, KeyLifetime, NegotiatedMkt, Now, Secret } from "@karp/ikev2";
+import type { Instant, KeyLifetime, NegotiatedMkt, Now, Secret, UnixMilliseconds } from "@karp/ikev2";
 import { hex } from "@karp/ikev2";
 import type { SessionConfiguration } from "../configuration.ts";
 import { keyFingerprint } from "../keytable/fingerprint.ts";
@@ -6,6 +6,7 @@ import type { CreatedBy, KeyTableRow, MktAlgorithm } from "../keytable/row.ts";
 import { later, wallLater } from "../time.ts";
 import type { Association, Mkt, Origin, Situation } from "./association.ts";
 import { leaveFirstMove, planLifetime } from "./lifetimes.ts";
+import { type KeyDates, lifetimesOf } from "./solo/dates.ts";
 import type { Ground, Turn } from "./turn.ts";
 
 export interface NewKey {
@@ -22,6 +23,8 @@ export interface NewKey {
   /** As the peer was told; planned anew where nobody was. */
   readonly lifetime?: KeyLifetime | undefined;
   readonly peerLifetime?: KeyLifetime | undefined;
+  /** Of a key in a chain: instead of lifetimes. */
+  readonly dates?: KeyDates;
   readonly commitId: number | undefined;
 }
 
@@ -29,8 +32,7 @@ export interface NewKey {
 export function makeMkt(turn: Turn, association: Association, key: NewKey): Mkt {
   const { now } = turn;
   const lives = key.createdBy !== "placeholder";
-  const planned = key.lifetime ?? planLifetime(turn.ground, association);
-  const { softSeconds, hardSeconds } = leaveFirstMove(association, planned, key.peerLifetime);
+  const { softSeconds, hardSeconds } = lifetimeOf(turn, association, key);
   const row = makeRow(turn, association, key, lives ? { softSeconds, hardSeconds } : undefined);
   const mkt = wrap(turn.ground, row, { name: "held", since: now.monotonic }, now.monotonic, {
     softAt: lives ? later(now.monotonic, softSeconds) : undefined,
@@ -45,6 +47,14 @@ export function makeMkt(turn: Turn, association: Association, key: NewKey): Mkt 
   return mkt;
 }
 
+function lifetimeOf(turn: Turn, association: Association, { dates, lifetime, peerLifetime }: NewKey): KeyLifetime {
+  if (dates === undefined) {
+    return leaveFirstMove(association, lifetime ?? planLifetime(turn.ground, association), peerLifetime);
+  }
+  const secondsUntil = (at: UnixMilliseconds): number => (at - turn.now.wall) / 1000;
+  return { softSeconds: secondsUntil(dates.sendUntil), hardSeconds: secondsUntil(dates.acceptUntil) };
+}
+
 /** An MKT as the store had it. Wall times count only here, and are clamped: a clock that jumped removes no key. */
 export function restoreMkt(
   ground: Ground,
@@ -53,9 +63,11 @@ export function restoreMkt(
   now: Now,
   origin: Origin | undefined,
 ): Mkt {
+  // What dates say is not ours to clamp
+  const { everySeconds, hardSeconds } = (row.createdBy === "solo" ? undefined : session?.rollover) ?? {};
   const mkt = wrap(ground, row, restoredSituation(row, session, now), now.monotonic, {
-    softAt: restoredDeadline(row.softExpiresAt, now, 0, session?.rollover.everySeconds),
-    hardAt: restoredDeadline(row.hardExpiresAt, now, GRACE_SECONDS, session?.rollover.hardSeconds),
+    softAt: restoredDeadline(row.softExpiresAt, now, 0, everySeconds),
+    hardAt: restoredDeadline(row.hardExpiresAt, now, GRACE_SECONDS, hardSeconds),
     peerLifetime: undefined,
     origin,
     selectors: undefined,
@@ -183,6 +195,7 @@ function makeRow(
     key: key.masterKey,
     direction: "both",
     acceptLifetimeStart: wall,
+    ...(key.dates === undefined ? {} : lifetimesOf(key.dates)),
     state: "held",
     createdBy: key.createdBy,
     localIdentity: peer?.localIdentity ?? "",

@@ -21,6 +21,7 @@ import { isInUse, mayBeInUse, obstacleTo } from "./obstacles.ts";
 import { isOfPeer, retryAt } from "./peerState.ts";
 import { clearRequest } from "./request.ts";
 import { describesSame, meansSession, selectorsOf, sessionSelectors, termsOf } from "./selectors.ts";
+import { isOfChain } from "./solo/dates.ts";
 import { deletionOf } from "./tell.ts";
 import type { Turn } from "./turn.ts";
 
@@ -82,6 +83,7 @@ function wantedBecause(turn: Turn, association: Association): string | undefined
   const newest = newestServing(association);
   if (newest === undefined && association.session.start !== "on-demand") return "there is no key yet";
   if (newest === undefined || association.request !== undefined) return association.request;
+  if (isOfChain(newest)) return "the neighbour has a karp now: its chain of dated keys is left";
   const { foreign } = association.watch;
   if (foreign !== undefined && !association.mkts.some((mkt) => isServing(mkt) && mkt.heldAt > foreign.since)) {
     return foreign.text;
@@ -262,7 +264,8 @@ export function onNegotiationFailed(
 
 /** Trying again does not help: somebody has to look at keys, certificates or names at one end. */
 function needsPeople({ reason, notifyType }: ExchangeFailure): boolean {
-  if (reason === "authenticationFailed" || reason === "identityMismatch" || reason === "certificateRefused") return true;
+  if (reason === "authenticationFailed" || reason === "identityMismatch" || reason === "certificateRefused")
+    return true;
   return notifyType === NotifyType.AUTHENTICATION_FAILED;
 }
 

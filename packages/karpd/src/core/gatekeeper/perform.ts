@@ -1,6 +1,7 @@
 import type { Command, CommandReply } from "../machine.ts";
+import type { Entitlement } from "./answers.ts";
 import type { Association, Mkt } from "./association.ts";
-import { type Answer, deleteKey, type Entitlement, insertKey, onSessionCommand } from "./commands.ts";
+import { type Answer, deleteKey, insertKey, onSessionCommand } from "./commands.ts";
 import { freeze, MOST_FREEZE_SECONDS, thaw } from "./freeze.ts";
 import { replyWhenStored } from "./reply.ts";
 import type { Turn } from "./turn.ts";

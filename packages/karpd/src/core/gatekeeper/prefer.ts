@@ -3,6 +3,7 @@ import { later, secondsBetween } from "../time.ts";
 import { type Association, isPlaceholder, isServing, type Mkt, type Preferred } from "./association.ts";
 import { survivor } from "./collide.ts";
 import { isConfirmedByPeer } from "./rules.ts";
+import { isOfChain, neighbourPause } from "./solo/dates.ts";
 import type { Turn } from "./turn.ts";
 
 /** With a connection up, how many further segments with other keys show that the peer does not follow rnext_key. */
@@ -100,7 +101,7 @@ function stepForward(turn: Turn, association: Association, mkt: Mkt): void {
   const since = turn.now.monotonic;
   if (situation.name === "installed" || situation.name === "held") {
     if (isPlaceholder(mkt)) return;
-    const timesBarred = situation.name === "installed" ? (situation.barred?.times ?? 0) : 0;
+    const timesBarred = situation.name === "installed" ? (situation.barred?.times ?? situation.timesBarred ?? 0) : 0;
     const wasIdle = association.watch.last?.observation.connections === 0;
     turn.enter(association, mkt, {
       name: "preferred",
@@ -184,13 +185,15 @@ function isProvenFutile(turn: Turn, association: Association, situation: Preferr
 function bar(turn: Turn, association: Association, mkt: Mkt, situation: Preferred): void {
   const times = situation.timesBarred + 1;
   const since = turn.now.monotonic;
-  const until = later(since, 300 * 2 ** Math.min(times - 1, 5));
+  const until = later(since, isOfChain(mkt) ? neighbourPause(times) : 300 * 2 ** Math.min(times - 1, 5));
   turn.enter(association, mkt, { name: "installed", since, barred: { since, until, times } });
   association.preferred = undefined;
+  // A neighbour that is late is not an alarm each time that it is tried.
+  const severity = !isOfChain(mkt) ? "alarm" : times === 1 ? "warning" : "info";
   turn.event(
     association,
     "rolloverHeldBack",
-    "alarm",
+    severity,
     `nothing came up with key ${mkt.fingerprint}: the newest key seen in use is preferred again`,
     { mkt },
   );
@@ -213,7 +216,7 @@ export function reviewBars(turn: Turn, association: Association): void {
       };
       turn.hasMoved = true;
     } else {
-      mkt.situation = { ...mkt.situation, barred: undefined };
+      mkt.situation = { ...mkt.situation, barred: undefined, timesBarred: barred.times };
       turn.hasMoved = true;
     }
   }

@@ -7,12 +7,14 @@ import {
   currentMkt,
   isAccepted,
   isPlaceholder,
+  isServing,
   type Mkt,
   type Origin,
   type Proof,
 } from "./association.ts";
 import { type Facts, granted, type Permission, refuse } from "./permission.ts";
 import { mayDelete, mayRemove } from "./removalRules.ts";
+import { dueAt, isDue, isOfChain } from "./solo/dates.ts";
 
 /**
  * The decisions that no session may be dropped by, apart from the machinery that acts on them. Each is a question about
@@ -109,6 +111,9 @@ function mayPreferUnasked(association: Association, mkt: Mkt, since: Instant, fa
   if (mkt.row.createdBy === "manual" && mkt.row.replaces === undefined && currentMkt(association) !== undefined) {
     return refuse("operator", "the key was inserted beside one in use, not to replace it");
   }
+  const isEarly =
+    isOfChain(mkt) && association.mkts.some((other) => other !== mkt && isServing(other)) && !isDue(mkt, facts.now);
+  if (isEarly) return refuse("clock", "its date has not come", dueAt(mkt, facts.now));
   const settled = later(since, association.session.rollover.settleSeconds);
   if (facts.now.monotonic >= settled) return granted;
   return refuse("clock", "the peer cannot say that it is ready: it gets time to settle", settled);

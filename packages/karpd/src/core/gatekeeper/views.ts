@@ -6,6 +6,7 @@ import { explain, stepOf } from "./explain.ts";
 import type { Gatekeeper } from "./gatekeeper.ts";
 import type { Peer } from "./peer.ts";
 import { nameOfState } from "./peerState.ts";
+import { isOfChain } from "./solo/dates.ts";
 
 /** Everything that `karp show` prints. */
 export function makeViews(gatekeeper: Gatekeeper, now: Now): DaemonViews {
@@ -134,11 +135,11 @@ function notAccepted({ acceptance, fingerprint }: Mkt): string {
 function rolloverView(gatekeeper: Gatekeeper, association: Association, now: Now): RolloverView {
   const explained = explain(gatekeeper.ground, association, now);
   const timed = currentMkt(association) ?? association.mkts.findLast(isServing);
-  const newest = association.mkts.findLast(isServing);
+  const newest = timed !== undefined && isOfChain(timed) ? timed : association.mkts.findLast(isServing);
   const isClosing = association.session.onExpiry === "fail-closed";
   return {
     session: association.name,
-    step: stepOf(association),
+    step: stepOf(association, now),
     ...defined("since", explained.since),
     ...defined("waitingFor", explained.waitingFor),
     ...defined("nextAt", explained.nextAt === undefined ? undefined : wallOf(explained.nextAt, now)),
@@ -190,6 +191,9 @@ function keyView(mkt: Mkt): KeyView {
     state: row.state,
     createdBy: row.createdBy,
     peerIdentity: row.peerIdentity,
+    ...(isOfChain(mkt) && row.sendLifetimeStart !== undefined
+      ? { sendFrom: formatRfc3339(row.sendLifetimeStart), acceptFrom: formatRfc3339(row.acceptLifetimeStart) }
+      : {}),
     peerState: nameOfState(row.peerState),
     ...(row.peerReason === "" ? {} : { peerReason: row.peerReason }),
     history: Object.fromEntries(history),

@@ -7,6 +7,7 @@ import type { KeyTableRow, MktState } from "./row.ts";
  */
 export function withSendLifetime(row: KeyTableRow, state: MktState, now: UnixMilliseconds): KeyTableRow {
   const { sendLifetimeStart, sendLifetimeEnd, ...rest } = row;
+  if (row.createdBy === "solo") return withDates(row, state, now);
   switch (state) {
     case "held":
     case "installed":
@@ -22,4 +23,11 @@ export function withSendLifetime(row: KeyTableRow, state: MktState, now: UnixMil
       return { ...rest, ...start, sendLifetimeEnd: sendLifetimeEnd ?? now };
     }
   }
+}
+
+/** The dates of a key that a neighbour was given are what they are; only its end may come earlier. */
+function withDates(row: KeyTableRow, state: MktState, now: UnixMilliseconds): KeyTableRow {
+  const isOver = state === "retiring" || state === "removed" || state === "failed";
+  if (!isOver || (row.sendLifetimeEnd !== undefined && row.sendLifetimeEnd <= now)) return row;
+  return { ...row, sendLifetimeEnd: now };
 }
