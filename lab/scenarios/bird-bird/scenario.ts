@@ -2,21 +2,27 @@
 
 import { readFileSync } from "node:fs";
 import { sameSince } from "../../lib/bird.ts";
+import type { KarpSession } from "../../lib/karp.ts";
 import type { Lab } from "../../lib/lab.ts";
+import { tcpAoCounters } from "../../lib/network.ts";
 import { assertHistory, bothCurrent, rollOver, startKarp, waitFirstKey } from "../../lib/rollovers.ts";
 import type { Scenario } from "../../lib/scenario.ts";
-import { beginCapture, ENDS, setUpTwoBirds } from "../../lib/twoRouters.ts";
+import { beginCapture, ENDS, routerName, setUpTwoBirds } from "../../lib/twoRouters.ts";
 import { passTime, waitFor } from "../../lib/wait.ts";
 
 const ROLLOVERS = 10;
 const SECONDS_APART = 5;
+/** Signed SYNs, sent again included, of the end that has the first key to the one that is just getting it. */
+const MOST_EARLY_SYNS = 3;
 type Setting = Awaited<ReturnType<typeof setUpTwoBirds>>;
 
 export const scenario: Scenario = {
   title: "two karps, two BIRDs, 1,000 routes, certificates: observe, opportunistic, 10 rollovers",
   timeoutSeconds: 900,
   async run(lab) {
-    const setting = await setUpTwoBirds(lab, { routes: 1000, mode: "observe" });
+    // r2 asks for the first key: by then r1 counts its SendIDs on from those of its other session, and r2 from 1
+    const karps = [{ lines: ["start: on-demand"], moreSessions: [sessionWithHighKeyIds] }, {}] as const;
+    const setting = await setUpTwoBirds(lab, { routes: 1000, mode: "observe", karps });
     await observe(lab, setting);
     await becomeOpportunistic(lab, setting);
     const history = [await bothCurrent(setting)];
@@ -27,8 +33,29 @@ export const scenario: Scenario = {
       history.push(await rollOver(lab, setting, initiator, `rollover ${n}`));
       await passTime(Math.max(0, SECONDS_APART - (performance.now() - began) / 1000));
     }
+    lab.check(
+      "no key has one number both ways: ends that were mixed up would show",
+      history.every(({ sendId, recvId }) => sendId !== recvId),
+      history.map(({ sendId, recvId }) => `${sendId}/${recvId}`).join(", "),
+    );
     await assertHistory(lab, setting, history);
   },
+};
+
+/** A session that r1 alone has and that nobody wants a key for: its placeholder is given a KeyID far from r2's. */
+const sessionWithHighKeyIds: KarpSession = {
+  name: "elsewhere",
+  local: "10.0.0.1",
+  remote: "10.0.0.2",
+  peer: routerName(2),
+  mode: "required",
+  lines: [
+    "port: 1790",
+    "start: on-demand",
+    'reserved-key-ids: ["0-99"]',
+    "driver: keychain",
+    "keychain: { file: /var/lib/lab/r1/elsewhere.json }",
+  ],
 };
 
 async function observe(lab: Lab, setting: Setting): Promise<void> {
@@ -56,5 +83,13 @@ async function becomeOpportunistic(lab: Lab, setting: Setting): Promise<void> {
   for (const [i, bird] of setting.daemons.entries()) {
     await waitFor(`${ENDS[i]}'s session to carry TCP-AO`, async () => (await bird.status()).ao, { seconds: 60 });
   }
+  const keyed = [await tcpAoCounters("r1"), await tcpAoCounters("r2")];
   await waitFirstKey(lab, setting);
+  for (const [i, end] of ENDS.entries()) {
+    const { bad = -1, keyNotFound = -1 } = setting.baseline[i]?.counters ?? {};
+    lab.equal(`${end}: TCPAOBad from the first key on`, bad, 0);
+    const { keyNotFound: early = MOST_EARLY_SYNS + 1 } = keyed[i] ?? {};
+    lab.check(`${end}: TCPAOKeyNotFound before both have the key`, early <= MOST_EARLY_SYNS, String(early));
+    lab.equal(`${end}: TCPAOKeyNotFound once both have it`, keyNotFound - early, 0);
+  }
 }
