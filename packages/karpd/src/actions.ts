@@ -22,6 +22,15 @@ export const actions: CommandActions = {
     await runKeyer({ configurationFile: config, ...options, log, keyedDrivers, ...driverOptions(drivers) });
   },
 
+  wrap: async (command, { config, hold, ...options }) => {
+    const { wrapCommand } = await import("./cli/wrap.ts");
+    const { drivers, keyedDrivers } = await import("./drivers/index.ts");
+    const { driverOptions } = await import("./runtime/driverSet.ts");
+    const holdMilliseconds = hold * 1000;
+    const more = { keyedDrivers, holdMilliseconds, ...driverOptions(drivers) };
+    await wrapCommand({ configurationFile: config, command, ...options, ...more });
+  },
+
   check: async ({ config, offline, json }) => {
     const { check } = await import("./cli/check.ts");
     print(await check({ configurationFile: config, offline, json, driverKinds: await driverKinds() }));

@@ -10,6 +10,7 @@ const DEFAULT_SOCKET = "/run/karp/control.sock";
 export interface CommandActions extends LifeActions {
   run(options: { readonly config: string; readonly logLevel: string }): Promise<void>;
   keyer(options: KeyerCommandOptions): Promise<void>;
+  wrap(command: readonly string[], options: WrapOptions): Promise<void>;
   check(options: { readonly config: string; readonly json: boolean; readonly offline: boolean }): Promise<void>;
   diff(options: { readonly socket: string; readonly json: boolean }): Promise<void>;
   init(options: InitOptions): Promise<void>;
@@ -17,7 +18,7 @@ export interface CommandActions extends LifeActions {
   doctor(peer: string | undefined, options: DoctorOptions): Promise<void>;
   show(
     what: Showable,
-    options: { readonly socket: string; readonly json: boolean; readonly session?: string },
+    options: { readonly socket: string; readonly json: boolean; readonly rfc7210?: boolean; readonly session?: string },
   ): Promise<void>;
   command(path: string, body: unknown, options: { readonly socket: string; readonly json: boolean }): Promise<void>;
 }
@@ -27,6 +28,13 @@ export interface KeyerCommandOptions {
   readonly logLevel: string;
   readonly socket?: string;
   readonly user: string;
+}
+
+export interface WrapOptions {
+  readonly config: string;
+  /** Seconds. */
+  readonly hold: number;
+  readonly openFiles?: number;
 }
 
 export interface InitOptions {
@@ -88,6 +96,14 @@ function daemonCommands(program: Command, actions: CommandActions): void {
     )
     .action((options) => actions.keyer(options));
   program
+    .command("wrap <command...>")
+    .usage("[options] -- <program> [arguments]")
+    .description("run a routing daemon with its outgoing connections keyed before the first packet leaves")
+    .addOption(configOption())
+    .option("--hold <seconds>", "how long a non-blocking connect() may wait for a key", holdSeconds, 1)
+    .option("--open-files <n>", "soft limit of open files for the daemon (default: the hard limit)", openFiles)
+    .action((command: string[], options: WrapOptions) => actions.wrap(command, options));
+  program
     .command("check")
     .description("check the configuration and the routing daemon's side of it; changes nothing")
     .addOption(configOption())
@@ -141,14 +157,15 @@ function showCommands(program: Command, actions: CommandActions): void {
     ["events", "what happened"],
   ];
   for (const [what, description] of views) {
-    show
+    const command = show
       .command(`${what} [session]`)
       .description(description)
       .addOption(socketOption())
-      .option("--json", "for programs", false)
-      .action((session: string | undefined, options: { socket: string; json: boolean }) =>
-        actions.show(what, { ...options, ...(session === undefined ? {} : { session }) }),
-      );
+      .option("--json", "for programs", false);
+    if (what === "keys") command.option("--rfc7210", "as rows of an RFC 7210 key table, without the keys", false);
+    command.action((session: string | undefined, options: { socket: string; json: boolean; rfc7210?: boolean }) =>
+      actions.show(what, { ...options, ...(session === undefined ? {} : { session }) }),
+    );
   }
 }
 
@@ -192,6 +209,18 @@ function keyCommands(program: Command, actions: CommandActions): void {
 function positive(text: string): number {
   const value = Number(text);
   if (!(value > 0 && value <= 86_400)) throw new InvalidArgumentError("a number of seconds from 1 to 86400");
+  return value;
+}
+
+function holdSeconds(text: string): number {
+  const value = Number(text);
+  if (!(value >= 0 && value <= 10)) throw new InvalidArgumentError("a number of seconds from 0 to 10");
+  return value;
+}
+
+function openFiles(text: string): number {
+  const value = Number(text);
+  if (!(Number.isInteger(value) && value >= 64)) throw new InvalidArgumentError("a number of files from 64");
   return value;
 }
 
