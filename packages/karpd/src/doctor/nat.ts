@@ -17,7 +17,7 @@ export function natLine(seen: NatSeen | undefined, hasIkeSa: boolean): readonly 
   if (hasIkeSa) return [ok("none on the path: both ends see each other's own addresses")];
   return [
     ok(
-      "not known before the first IKE SA",
+      "not known while there is no IKE SA",
       "ask again once there is one; a NAT on the path and TCP-AO exclude each other",
     ),
   ];

@@ -110,5 +110,5 @@ test("NAT: seen in the last IKE_SA_INIT with that peer, until one without (RFC 7
   const [found] = natLine(witness.seen[0], true);
   assert.deepEqual([found?.severity, found?.text], ["error", "a NAT (1970-01-01T00:00:00.000Z)"]);
   assert.equal(natLine(undefined, true)[0]?.severity, "ok");
-  assert.match(natLine(undefined, false)[0]?.text ?? "", /not known before the first IKE SA/);
+  assert.match(natLine(undefined, false)[0]?.text ?? "", /not known while there is no IKE SA/);
 });

@@ -1,0 +1,4 @@
+import { createLinuxDriver } from "../../../src/drivers/linux/driver.ts";
+import { keyedKind } from "./keyed.ts";
+
+export const kind = keyedKind("linux", createLinuxDriver);
