@@ -104,6 +104,17 @@ test("held back while somebody's edit is not applied, and goes on after their bi
   assert.deepEqual(await driver.apply(session, [key(1, "preferred"), key(2, "accept")]), { kind: "installed" });
 });
 
+test("not held back: the empty include file of another session, which karp has filled since the last configure", async (t) => {
+  const { bird, driver, session, directory } = await setUp(t);
+  await writeFile(`${directory}/other.conf`, "# no key yet\n");
+  await writeFile(bird.config, `include "other.conf";\n${await readFile(bird.config, "utf8")}`);
+  bird.configure();
+  assert.deepEqual(await driver.apply(session, [key(1, "preferred")]), { kind: "installed" });
+  const ours = await readFile(bird.include, "utf8");
+  await writeFile(`${directory}/other.conf`, ours);
+  assert.deepEqual(await driver.apply(session, [key(1, "preferred"), key(2, "accept")]), { kind: "installed" });
+});
+
 test("held back: an included file, one in a wildcard include, one moved into place with an old time", async (t) => {
   const { bird, driver, session, directory } = await setUp(t);
   await mkdir(`${directory}/conf.d`);

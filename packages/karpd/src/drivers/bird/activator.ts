@@ -202,7 +202,8 @@ export class Activator {
     const known = this.#snapshot.files.filter(({ isOurs }) => !isOurs);
     const changed = theirs.find((file) => !known.some((one) => isSameFile(one, file)));
     if (changed !== undefined) return pendingEdit(changed);
-    const gone = known.find(({ path }) => !theirs.some((file) => file.path === path));
+    // A file that karp has taken over since, for another session, is still there
+    const gone = known.find(({ path }) => !files.some((file) => file.path === path));
     return gone && { kind: "pending", reason: `held back: ${gone.path} removed, not applied; run birdc configure` };
   }
 
