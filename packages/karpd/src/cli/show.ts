@@ -1,4 +1,5 @@
 import { ControlClient } from "../control/client.ts";
+import type { KeyTableView } from "../core/keytable/view.ts";
 import type { KeyView, PeerView, RolloverView, SessionView } from "../core/views.ts";
 import { CommandFailure, instant, moment, table } from "./text.ts";
 
@@ -8,6 +9,8 @@ export type Showable = (typeof showable)[number];
 export interface ShowOptions {
   readonly socket: string;
   readonly json: boolean;
+  /** The key table in the words of RFC 7210. */
+  readonly rfc7210?: boolean;
   /** Only this session. */
   readonly session?: string;
 }
@@ -15,7 +18,10 @@ export interface ShowOptions {
 /** What `karp show WHAT` prints. @throws CommandFailure when there is no such session */
 export async function show(what: Showable, options: ShowOptions, nowMilliseconds: number): Promise<string> {
   const client = new ControlClient(options.socket);
-  const all = (await client.get(`/v1/${what}`)) as readonly Record<string, unknown>[];
+  const all = (await client.get(`/v1/${options.rfc7210 === true ? "keytable" : what}`)) as readonly Record<
+    string,
+    unknown
+  >[];
   const wanted = options.session === undefined ? all : all.filter((view) => isAbout(view, options.session));
   if (options.session !== undefined && wanted.length === 0) await assertSession(client, options.session);
   if (options.json) return JSON.stringify(wanted, undefined, 2);
@@ -25,6 +31,7 @@ export async function show(what: Showable, options: ShowOptions, nowMilliseconds
     const keys = (await client.get("/v1/keys")) as readonly KeyView[];
     return rollovers(wanted as never, { sessions, keys }, nowMilliseconds);
   }
+  if (options.rfc7210 === true) return keyTable(wanted as never);
   return TEXT[what](wanted as never, nowMilliseconds);
 }
 
@@ -91,6 +98,17 @@ function keys(views: readonly KeyView[], now: number): string {
     ["SESSION", "STATE", "SEND", "RECV", "ALGORITHM", "FINGERPRINT", "PEER SAYS", "SINCE", "ROLLED AT"],
     rows,
   );
+}
+
+/** The lookups of RFC 7210 section 3 stand above each row; the key itself is never shown. */
+function keyTable(views: readonly KeyTableView[]): string {
+  return views
+    .map(({ row, isForSending, isForReceiving }) => {
+      const uses = [isForSending ? "sends" : "does not send", isForReceiving ? "accepts" : "does not accept"];
+      return `# now: ${uses.join(", ")}\n${row}`;
+    })
+    .join("\n")
+    .trimEnd();
 }
 
 interface EventLine {

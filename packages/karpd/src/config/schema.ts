@@ -81,7 +81,11 @@ const rolloverSchema = Type.Object(
     every: word("karp-duration", "Life of a key until the next one replaces it (soft lifetime).", "30d"),
     jitter: word("karp-percentage", "How much earlier or later, at random, so that not all keys roll at once.", "10%"),
     window: word("karp-window", "Time of the day, in UTC, in which rollovers begin.", "any time"),
-    hard: word("karp-duration", "Life of a key after which `on-expiry` applies when no successor came.", "3 x every"),
+    hard: word(
+      "karp-duration",
+      "Life of a key after which `on-expiry` applies when no successor came; `jitter` only ever shortens it.",
+      "3 x every",
+    ),
     drain: word(
       "karp-duration",
       "How long the old key is watched, still accepted, once the new one is current: no segment may come with it any more.",
@@ -149,7 +153,7 @@ const sharedWords = {
   algorithms: choices(
     ["aes-128-cmac-96", "hmac-sha-1-96", "hmac-sha-256-128"],
     "TCP-AO algorithms in order of preference (RFC 5926; the third is an extra that both ends must know).",
-    "aes-128-cmac-96, hmac-sha-1-96",
+    "all that the driver can, in this order",
   ),
   "tcp-options": choices(
     ["covered", "omitted"],

@@ -1,6 +1,7 @@
 import { equalIdentities, formatIdentity, type Identity } from "@karp/ikev2";
 import type { TSchema } from "typebox";
 import type { SessionConfiguration } from "../core/configuration.ts";
+import type { MktAlgorithm } from "../core/keytable/row.ts";
 import { checkRest } from "./checkTree.ts";
 import { nearest } from "./didYouMean.ts";
 import type { Report } from "./report.ts";
@@ -89,19 +90,23 @@ export function sessionOf(
     remoteAddress: remote.value,
     ...(vrf === undefined ? {} : { vrf }),
     peer: formatIdentity(peer.value),
-    ...keyingOf(layers),
+    ...keyingOf(layers, context.abilities[driver]?.algorithms ?? everyAlgorithm),
     rollover,
   };
 }
 
-/** How it is keyed, with the defaults. */
+/** In the order in which they are offered. */
+const everyAlgorithm: readonly MktAlgorithm[] = ["aes-128-cmac-96", "hmac-sha-1-96", "hmac-sha-256-128"];
+
+/** How it is keyed, with the defaults: `possible` are the algorithms that the driver can do, all of which are offered. */
 function keyingOf(
   layers: SessionLayers,
+  possible: readonly MktAlgorithm[],
 ): Pick<SessionConfiguration, "mode" | "start" | "algorithms" | "tcpOptions" | "pfs" | "reservedKeyIds" | "onExpiry"> {
   return {
     mode: layers.pick("mode") ?? "observe",
     start: layers.pick("start") ?? "always",
-    algorithms: layers.pick("algorithms") ?? ["aes-128-cmac-96", "hmac-sha-1-96"],
+    algorithms: layers.pick("algorithms") ?? everyAlgorithm.filter((algorithm) => possible.includes(algorithm)),
     tcpOptions: layers.pick("tcp-options") ?? ["covered"],
     pfs: layers.pick("pfs") ?? true,
     reservedKeyIds: keyIdsOf(layers.pick("reserved-key-ids") ?? []),

@@ -20,6 +20,11 @@ export function viewRoutes(app: FastifyInstance, backend: ControlBackend): void 
     );
   }
   app.get(
+    "/v1/keytable",
+    { schema: { summary: "as `karp show keys --rfc7210 --json`", response: { 200: Views } } },
+    async () => backend.views().keytable,
+  );
+  app.get(
     "/v1/statistics",
     { schema: { summary: "counters of the drivers, by session", response: { 200: Open } } },
     async () => backend.driverStatistics(),

@@ -1,4 +1,5 @@
 /** What `karp show … --json` prints and the control API answers. Instants RFC 3339 UTC with milliseconds, durations in seconds. */
+import type { KeyTableView } from "./keytable/view.ts";
 
 export interface PeerView {
   readonly peer: string;
@@ -79,5 +80,6 @@ export interface DaemonViews {
   readonly peers: readonly PeerView[];
   readonly sessions: readonly SessionView[];
   readonly keys: readonly KeyView[];
+  readonly keytable: readonly KeyTableView[];
   readonly rollovers: readonly RolloverView[];
 }

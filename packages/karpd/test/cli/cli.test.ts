@@ -255,6 +255,10 @@ describe("command line", { concurrency: 2 }, () => {
     assert.deepEqual([unknown.code, unknown.stderr], [1, "karp: there is no session bgp2; there are bgp1\n"]);
     const show = await Karp.run(["show", "keys", "bgp2", ...at]);
     assert.deepEqual([show.code, show.stderr], [1, "karp: there is no session bgp2; there are bgp1\n"]);
+    const rows = await Karp.run(["show", "keys", "bgp1", "--rfc7210", ...at]);
+    assert.equal(rows.code, 0);
+    assert.match(rows.stdout, /^# now: sends, accepts\nAdminKeyName: bgp1\/[0-9a-f]{16}\nLocalKeyName: [0-9a-f]{2}\n/m);
+    assert.match(rows.stdout, /^Key: \(not shown\)\nDirection: both\nSendLifetimeStart: [0-9]{14}Z$/m);
     const freeze = await Karp.run(["freeze", "--for", "2h", ...at]);
     assert.deepEqual([freeze.code, freeze.stdout], [0, "rollovers of bgp1 are frozen for 7200 s\n"]);
     const thaw = await Karp.run(["thaw", "bgp1", "--json", ...at]);

@@ -37,7 +37,8 @@ rollover: { every: 30d, window: "02:00-04:00 UTC" }
       remoteAddress: "10.0.0.2",
       peer: "r2.example.net",
       mode: "observe",
-      algorithms: ["aes-128-cmac-96", "hmac-sha-1-96"],
+      start: "always",
+      algorithms: ["aes-128-cmac-96", "hmac-sha-1-96", "hmac-sha-256-128"],
       tcpOptions: ["covered"],
       pfs: true,
       reservedKeyIds: [],
@@ -362,3 +363,17 @@ function text(octets: Uint8Array): string {
 function pick<T extends object, K extends keyof T>(value: T | undefined, names: readonly K[]): readonly unknown[] {
   return names.map((name) => value?.[name]);
 }
+
+test("the default algorithms are all that the driver can, in the order of preference", async (t) => {
+  const session = (name: string, address: string, more: string): string =>
+    `  ${name}: { local: 10.0.0.1, remote: ${address}, peer: ${name}.example.net, psk-file: ${name}.psk, ${more} }\n`;
+  const r3 = session("r3", "10.0.0.3", "driver: exec, exec: { command: [/bin/keys] }");
+  const { configuration } = await loaded(
+    t,
+    `router: r1.example.net\nsessions:\n${session("r2", "10.0.0.2", "driver: bird")}${r3}`,
+  );
+  assert.deepEqual(
+    configuration.sessions.map(({ algorithms }) => algorithms),
+    [["aes-128-cmac-96", "hmac-sha-1-96", "hmac-sha-256-128"], ["aes-128-cmac-96"]],
+  );
+});

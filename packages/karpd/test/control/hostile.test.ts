@@ -23,7 +23,7 @@ class Backend implements ControlBackend {
     listening: [],
     natSeen: [],
   });
-  views: ControlBackend["views"] = () => ({ peers: [], sessions: [], keys: [], rollovers: [] });
+  views: ControlBackend["views"] = () => ({ peers: [], sessions: [], keys: [], keytable: [], rollovers: [] });
   events: ControlBackend["events"] = () => [];
   driverStatistics: ControlBackend["driverStatistics"] = () => ({});
   command: ControlBackend["command"] = () => Promise.resolve({ ok: true, text: "done" });

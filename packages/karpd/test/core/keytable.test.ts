@@ -8,6 +8,7 @@ import type { KeyTableRow } from "../../src/core/keytable/row.ts";
 import { selectForReceiving, selectForSending } from "../../src/core/keytable/select.ts";
 import { withSendLifetime } from "../../src/core/keytable/sendLifetime.ts";
 import { formatKeyName, formatKeyTableRow } from "../../src/core/keytable/text.ts";
+import { keyTableViews } from "../../src/core/keytable/view.ts";
 import { formatKeyTableTime, formatRfc3339, minuteOfDay } from "../../src/core/time.ts";
 
 const at = (text: string): UnixMilliseconds => Date.parse(text) as UnixMilliseconds;
@@ -97,6 +98,25 @@ test("key names are two lowercase hex digits, times YYYYMMDDHHMMSSZ (RFC 7210 se
   assert.match(text, /^PeerKeyName: 07$/m);
   assert.match(text, /^KDF: AES-128-CMAC$/m);
   assert.match(text, /^AcceptLifeTimeStart: 20261121090000Z$/m);
+});
+
+test("each row says what the two lookups make of it now; tombstones are no rows (RFC 7210 section 3)", () => {
+  const old = row({ adminKeyName: "r/1", recvId: 1, sendId: 11, sendLifetimeEnd: at("2026-11-21T11:30:00Z") });
+  const current = row({ adminKeyName: "r/2", recvId: 2, sendId: 12, sendLifetimeStart: at("2026-11-21T11:00:00Z") });
+  const { sendLifetimeStart: _start, ...waiting } = row({ adminKeyName: "r/3", recvId: 3, sendId: 13 });
+  const next = { ...waiting, acceptLifetimeStart: at("2026-11-21T12:00:01Z") };
+  const { key: _key, ...tombstone } = row({ adminKeyName: "r/4", recvId: 4, sendId: 14 });
+  const views = keyTableViews([old, current, next, tombstone], now);
+  assert.deepEqual(
+    views.map(({ adminKeyName, isForSending, isForReceiving }) => [adminKeyName, isForSending, isForReceiving]),
+    [
+      ["r/1", false, true],
+      ["r/2", true, true],
+      ["r/3", false, false],
+    ],
+  );
+  assert.match(views[1]?.row ?? "", /^LocalKeyName: 02\nPeerKeyName: 0c$/m);
+  assert.doesNotMatch(JSON.stringify(views), /000102/);
 });
 
 test("the key of a row appears in hex only where it is asked for (RFC 7210 section 5.2)", () => {

@@ -91,6 +91,36 @@ test("never moved to beyond the hard lifetime", () => {
   }
 });
 
+test("the hard lifetime is each end's own, with a draw of its own, and never later than configured", () => {
+  const ends = [1, 2, 3, 4].flatMap((seed) => {
+    const pair = makePair({ seed });
+    keyed(pair);
+    assertNoViolations(pair);
+    return [pair.a, pair.b].map((router) => {
+      const [key] = router.keysIn("current");
+      const life = (at: string | undefined): number =>
+        (Date.parse(at ?? "") - Date.parse(key?.history["held"] ?? "")) / 1000;
+      return { soft: life(key?.softExpiresAt), hard: life(key?.hardExpiresAt) };
+    });
+  });
+  for (const { soft, hard } of ends)
+    assert.ok(hard > 3 * hour * 0.9 - 1 && hard <= 3 * hour && hard > soft, `${hard} s`);
+  assert.equal(new Set(ends.map(({ hard }) => hard)).size, ends.length, "all of them differ");
+  // Not the soft one's draw again
+  const shares = ends.map(({ soft, hard }) => (3 * hour - hard) / 3 - Math.abs(soft - hour));
+  assert.ok(new Set(shares.map(Math.round)).size > 2, `${shares}`);
+});
+
+test("the hard lifetime stays behind the soft one, however little lies between", () => {
+  for (const seed of [1, 2, 3, 4]) {
+    const pair = makePair({ seed, rollover: { jitter: 0.1, hardSeconds: hour * 1.1 + 10 } });
+    keyed(pair);
+    for (const router of [pair.a, pair.b]) {
+      assert.ok(softAt(router) < Date.parse(router.rollover().hardDeadline ?? ""), `seed ${seed}`);
+    }
+  }
+});
+
 test("a restart forgets the peer's deadlines, and keeps its own plan", () => {
   const pair = makePair({ rollover: { jitter: 0 } });
   keyed(pair);

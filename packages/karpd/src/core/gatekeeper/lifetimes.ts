@@ -10,14 +10,17 @@ const MOST_COURTESY_SECONDS = 3600;
 const MOST_SECONDS = 3660 * 86_400;
 
 /**
- * Our lifetimes for a new MKT, in whole seconds. Each end has a soft lifetime of its own. The end with the lower identity
- * takes the early half of the jitter and the other the late half, so that the two are seldom due together.
+ * Our lifetimes for a new MKT, in whole seconds. Each end has lifetimes of its own. The end with the lower identity
+ * takes the early half of the soft lifetime's jitter and the other the late half, so that the two are seldom due together.
+ * The hard one has a draw of its own: never later than configured, for that is a promise, and never more than half of
+ * what lies between the two.
  */
 export function planLifetime(ground: Pick<Ground, "crypto">, association: Association): KeyLifetime {
   const { everySeconds, jitter, hardSeconds } = association.session.rollover;
   const shift = everySeconds * jitter * randomOf(ground);
   const soft = isFirstToAct(association) ? everySeconds - shift : everySeconds + shift + LATE_END_SECONDS;
-  return { softSeconds: whole(soft), hardSeconds: whole(hardSeconds) };
+  const early = Math.max(0, Math.min(hardSeconds * jitter, (hardSeconds - soft) / 2)) * randomOf(ground);
+  return { softSeconds: whole(soft), hardSeconds: whole(hardSeconds - early) };
 }
 
 /**

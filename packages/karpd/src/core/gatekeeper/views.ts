@@ -1,4 +1,5 @@
 import type { Instant, Now } from "@karp/ikev2";
+import { keyTableViews } from "../keytable/view.ts";
 import { formatRfc3339, later, secondsBetween, wallLater } from "../time.ts";
 import type { DaemonViews, KeyView, PeerView, RolloverView, SessionView } from "../views.ts";
 import { type Association, currentMkt, isAccepted, isLive, isPlaceholder, isServing, type Mkt } from "./association.ts";
@@ -22,6 +23,10 @@ export function makeViews(gatekeeper: Gatekeeper, now: Now): DaemonViews {
       return since === undefined ? view : { ...view, safety: `left to people since ${since}: karp does not look` };
     }),
     keys: [...gatekeeper.associations.values()].flatMap(({ mkts }) => mkts.map(keyView)),
+    get keytable(): DaemonViews["keytable"] {
+      const tables = [...gatekeeper.associations.values()].map(({ mkts }) => mkts.map(({ row }) => row));
+      return tables.flatMap((rows) => keyTableViews(rows, now.wall));
+    },
     rollovers,
   };
 }
