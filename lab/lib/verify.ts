@@ -52,7 +52,7 @@ export async function verifyCapture(lab: Lab, capture: string, mkts: readonly Ve
 }
 
 /** Two ends that connect at once make two connections, and one is closed after the OPENs (RFC 4271 section 6.8): so few segments. */
-const COLLISION_SEGMENTS = 12;
+const COLLISION_SEGMENTS = 20;
 
 /**
  * The connection that carried the session, with the assertions that hold for every capture of a keyed session:
