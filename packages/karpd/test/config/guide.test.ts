@@ -46,13 +46,55 @@ test("the guide's example loads without a complaint", async (t) => {
   assert.deepEqual(result.warnings, []);
 });
 
-test("each bad input of the guide has its test", () => {
-  const rows = readFileSync(join(guide, "bad-inputs.md"), "utf8")
+/** Rows of the tables, a text a cell. */
+function badInputs(): readonly (readonly string[])[] {
+  return readFileSync(join(guide, "bad-inputs.md"), "utf8")
     .split("\n")
     .filter((line) => /^\|(?! input \||---)/.test(line))
-    .map((line) => line.split(" | ").at(-1)?.replace(/ \|$/, "") ?? "");
-  assert.ok(rows.length >= 30, `${rows.length} rows`);
-  for (const row of rows) {
+    .map((line) => line.replace(/^\| | \|$/g, "").split(" | "));
+}
+
+/** What the first cell of some row begins with. */
+const REQUIRED_BAD_INPUTS = [
+  "bad YAML",
+  "unknown word",
+  "duplicate peer",
+  "bad address",
+  "missing or empty secret file",
+  "world-readable secret file",
+  "weak PSK",
+  "one PSK for two peers",
+  "wrong PSK",
+  "expired certificate",
+  "untrusted certificate",
+  "wrong identity",
+  "another identity rekeying our MKT",
+  "relayed own messages",
+  "traffic selectors that are not the peer's",
+  "no common proposal",
+  "no free KeyID",
+  "port in use",
+  "no permission for the port",
+  "no permission for the store",
+  "store locked",
+  "peer silent",
+  "peer restarting",
+  "clock jump",
+  "BIRD too old",
+  "BIRD's include missing: the line",
+  "BIRD's include missing: the file",
+];
+
+test("the guide has a row for each bad input that it must have", () => {
+  const inputs = badInputs().map(([input = ""]) => input);
+  const missing = REQUIRED_BAD_INPUTS.filter((required) => !inputs.some((input) => input.startsWith(required)));
+  assert.deepEqual(missing, []);
+});
+
+test("each bad input of the guide has its test", () => {
+  for (const cells of badInputs()) {
+    assert.equal(cells.length, 4, cells.join(" | "));
+    const row = cells.at(-1) ?? "";
     const [, file = "", name = ""] = /^(\S+\.test\.ts): (.+)$/.exec(row) ?? [];
     const path = [join(root, "packages", file), join(root, file)].find(existsSync) ?? "";
     assert.ok(file !== "" && path !== "", `no such file: ${row}`);

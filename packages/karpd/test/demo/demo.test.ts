@@ -7,6 +7,7 @@ import { type DemoParts, runDemo } from "../../src/cli/demo/runDemo.ts";
 import type { RouterState, RunningRouter } from "../../src/cli/demo/runningRouter.ts";
 import type { DemoView } from "../../src/cli/demo/views.ts";
 import { found, karp, until } from "../daemon/site.ts";
+import { Relay } from "./relay.ts";
 
 const faultyDaemon = fileURLToPath(new URL("./faultyDaemon.ts", import.meta.url));
 
@@ -28,7 +29,7 @@ function demoWith(faultOf: Readonly<Partial<Record<"r1" | "r2", string>>>, parts
   const view = new Watching();
   const controller = new AbortController();
   const done = runDemo({
-    seconds: 30,
+    seconds: 90,
     daemonArguments: ({ name, configuration }: DemoRouter) => {
       const fault = faultOf[name as "r1" | "r2"];
       return fault === undefined
@@ -46,13 +47,23 @@ function demoWith(faultOf: Readonly<Partial<Record<"r1" | "r2", string>>>, parts
     await until(
       async () => isSeen(view.latest) || (await Promise.race([ended, false])),
       () => `not seen: ${JSON.stringify(view.latest)}\n${view.events.join("\n")}`,
-      40_000,
+      90_000,
     );
     controller.abort();
     return await done;
   };
   return { view, controller, done, endOnce };
 }
+
+/** The daemons as they should be, with this relay between them. */
+function through(relay: Relay): DemoParts["daemonArguments"] {
+  return (router) => {
+    relay.insert(router);
+    return [karp, "run", "--config", router.configuration, "--log-level", "warn"];
+  };
+}
+
+const BLACK_OUT_MILLISECONDS = 10_000;
 
 function total(states: readonly RouterState[], name: string): number {
   return states.reduce((sum, { statistics }) => sum + (statistics[name] ?? 0), 0);
@@ -114,6 +125,44 @@ describe("karp demo", { concurrency: 5 }, () => {
     assert.ok(summary.segmentsVerified > 0, "the first key was right");
     assert.match(why, /segments? rejected/);
   });
+
+  test("fault: ten seconds without a segment either way: a gap at each end, and the demo fails", async (t) => {
+    const relay = await Relay.open();
+    t.after(() => relay.close());
+    const { view, endOnce } = demoWith({}, { daemonArguments: through(relay) });
+    let from: number | undefined;
+    const { ok, why, summary } = await endOnce((states) => {
+      if (from === undefined && states.length === 2 && atLeast(1)(states)) from = performance.now();
+      relay.isCut = from !== undefined && performance.now() - from < BLACK_OUT_MILLISECONDS;
+      return !relay.isCut && states.length === 2 && states.every((state) => total([state], "gaps") > 0);
+    });
+    assert.equal(ok, false, JSON.stringify(view.latest.map(({ statistics }) => statistics)));
+    assert.ok(summary.gaps >= 2);
+    assert.equal(summary.segmentsRejected, 0);
+    assert.match(why, /\d+ gaps in the stream of segments/);
+  });
+
+  test("fault: no segment any more until the end: the demo fails, whatever it counted before", async (t) => {
+    const relay = await Relay.open();
+    t.after(() => relay.close());
+    const { endOnce } = demoWith({}, { daemonArguments: through(relay) });
+    const { ok, why } = await endOnce((states) => {
+      relay.isCut ||= atLeast(2)(states);
+      return relay.isCut;
+    });
+    assert.equal(ok, false);
+    assert.match(why, /^ended early: one end heard nothing from the other in the end$/);
+  });
+
+  for (const router of ["r1", "r2"] as const) {
+    test(`fault: ${router} closes its connection: gaps, and the demo fails`, async () => {
+      const { endOnce } = demoWith({ [router]: "closing" });
+      const { ok, why, summary } = await endOnce((states) => total(states, "gaps") > 0);
+      assert.equal(ok, false);
+      assert.ok(summary.gaps > 0);
+      assert.match(why, /gaps? in the stream of segments/);
+    });
+  }
 
   test("fault: ready told before the driver has the key: whoever connects with it is rejected", async () => {
     let running: readonly RunningRouter[] = [];

@@ -31,6 +31,7 @@ const faults: Readonly<Record<string, Fault>> = {
   readyTooEarly: { driver: lateAfterTheFirst },
   neverReady: { rules: { mayTellReady: () => false } },
   corrupted: { driver: corruptedAfterTheFirst },
+  closing: { driver: closingOnce },
 };
 
 /** The routing daemon is told the SendID for the RecvID, and the other way round. */
@@ -84,6 +85,21 @@ function corruptedAfterTheFirst(driver: RegisteredDriver): Partial<RegisteredDri
     return { ...key, masterKey };
   };
   return { apply: (session, keys) => driver.apply(session, keys.map(corrupt)) };
+}
+
+/** The connection is closed in the middle of it, without a word to the peer; the keys are there again at once. */
+function closingOnce(driver: RegisteredDriver): Partial<RegisteredDriver> {
+  let isClosed = false;
+  return {
+    apply: async (session, keys) => {
+      const isRollover = keys.length > 1;
+      const outcome = await driver.apply(session, keys);
+      if (isClosed || !isRollover) return outcome;
+      isClosed = true;
+      await driver.revoke(session, []);
+      return await driver.apply(session, keys);
+    },
+  };
 }
 
 function withFault(wrap: Wrap): DriverKinds {

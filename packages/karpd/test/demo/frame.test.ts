@@ -7,6 +7,7 @@ const state = (name: string): RouterState =>
   ({
     name,
     rollovers: 3,
+    starts: 1,
     statistics: { segmentsVerified: 120, segmentsRejected: 0, kernelKeepalives: 99 },
     keys: Array.from({ length: 9 }, (_, n) => ({
       state: n === 8 ? "current" : "removed",

@@ -7,7 +7,7 @@ function watch(looks: readonly (readonly [segments: number, keepalives: number])
   const seen = new KernelWatch();
   const state = (name: string, look = [0, 0] as readonly [number, number]) => {
     const statistics = { segmentsVerified: look[0], kernelKeepalives: look[1] };
-    return { name, keys: [], rollovers: 0, statistics };
+    return { name, keys: [], rollovers: 0, statistics, starts: 1 };
   };
   for (const [index, look] of looks.entries()) seen.look([state("r1", look), state("r2", other[index])]);
   return seen;

@@ -24,7 +24,7 @@ function randomFrom(seed: number): () => number {
 
 const current = ({ keys }: RouterState) => keys.find(({ state }) => state === "current")?.fingerprint;
 
-test("either daemon killed at random moments: the same keys, rollovers go on, no reject", async (t) => {
+test("either daemon killed at random moments: the same keys, rollovers go on, no reject, no gap", async (t) => {
   const seed = Number(process.env["KARP_SEED"] ?? randomInt(2 ** 31));
   t.diagnostic(`KARP_SEED=${seed}, ${MOMENTS} moments`);
   const random = randomFrom(seed);
@@ -72,5 +72,5 @@ test("either daemon killed at random moments: the same keys, rollovers go on, no
   const { ok, why, summary } = await done;
   assert.equal(summary.segmentsRejected, 0, tell());
   assert.ok(summary.rollovers >= 2, tell());
-  assert.ok(ok || /^ended early: \d+ gaps? in the stream of segments$/.test(why), `${why}\n${tell()}`);
+  assert.ok(ok, `a daemon that was started again is no fault: ${why}\n${tell()}`);
 });

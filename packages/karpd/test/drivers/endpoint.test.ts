@@ -12,12 +12,12 @@ import { context, eventually, key, mirrored, sessionOf } from "./support.ts";
 
 const ADDRESSES = ["127.0.0.1", "127.0.0.2"] as const;
 
-/** One end of a stream in memory. */
-function end(own: number) {
+/** One end of a stream in memory; another `instance` is an end that was started again. */
+function end(own: number, instance = 0xffff) {
   const localAddress = parseAddress(ADDRESSES[own] ?? "");
   const remoteAddress = parseAddress(ADDRESSES[1 - own] ?? "");
   const ring = new KeyRing(peering(localAddress, remoteAddress, 179));
-  let seed = 0xfffffff0 + own; // sequence numbers wrap soon
+  let seed = 0xfff0 + own; // with this instance sequence numbers wrap soon
   const random = (): number => seed++ >>> 0;
   const isActive = own === 0;
   const stream = new SegmentStream({
@@ -27,6 +27,7 @@ function end(own: number) {
     port: 179,
     isActive,
     intervalMilliseconds: 100,
+    instance,
     random,
   });
   return { ring, stream };
@@ -34,15 +35,23 @@ function end(own: number) {
 
 type End = ReturnType<typeof end>;
 
+type Lose = (packet: Uint8Array, from: 0 | 1) => boolean;
+
 /** A network that delivers at once; `lose` takes packets away. */
-function pass(ends: readonly [End, End], now: number, lose: (packet: Uint8Array) => boolean = () => false): void {
+function pass(ends: readonly [End, End], now: number, lose: Lose = () => false): void {
   for (const from of [0, 1] as const) {
     let packets = ends[from].stream.tick(now);
     for (let at: 0 | 1 = from; packets.length > 0; at = at === 0 ? 1 : 0) {
       const receiver = ends[at === 0 ? 1 : 0];
-      packets = packets.filter((packet) => !lose(packet)).flatMap((packet) => receiver.stream.receive(packet, now));
+      packets = packets.filter((packet) => !lose(packet, at)).flatMap((packet) => receiver.stream.receive(packet, now));
     }
   }
+}
+
+/** An interval after the other. @returns when it is then */
+function run(ends: readonly [End, End], from: number, milliseconds: number, lose?: Lose): number {
+  for (let now = from; now < from + milliseconds; now += 100) pass(ends, now, lose);
+  return from + milliseconds;
 }
 
 function pair(): readonly [End, End] {
@@ -52,6 +61,12 @@ function pair(): readonly [End, End] {
 function give(ends: readonly [End, End], ...keys: readonly DriverKey[]): void {
   ends[0].ring.apply(keys);
   ends[1].ring.apply(keys.map(mirrored));
+}
+
+function keyedPair(): readonly [End, End] {
+  const ends = pair();
+  give(ends, key(1, "preferred"));
+  return ends;
 }
 
 test("nothing is sent and nothing is looked at before the first key", () => {
@@ -160,15 +175,78 @@ test("either end restarted: a new handshake with the same keys, no reject, no ga
   for (const who of [0, 1] as const) {
     const ends: [End, End] = [...pair()];
     give(ends, key(1, "preferred"), key(2, "accept"));
-    for (let now = 0; now < 500; now += 100) pass(ends, now);
-    ends[who] = end(who);
-    give(ends, key(1, "preferred"), key(2, "accept"));
-    for (let now = 500; now < 6_000; now += 100) pass(ends, now);
-    for (const { stream } of ends) {
-      assert.ok(stream.established, `end ${who} restarted`);
-      assert.deepEqual([stream.counts.segmentsRejected, stream.counts.gaps], [0, 0]);
+    let now = run(ends, 0, 500);
+    for (let restart = 1; restart <= 3; restart++) {
+      const survivor = ends[1 - who];
+      const handshakes = survivor?.stream.counts.handshakes ?? 0;
+      ends[who] = end(who, 0xffff - restart);
+      give(ends, key(1, "preferred"), key(2, "accept"));
+      now = run(ends, now, 8_000);
+      for (const { stream } of ends) {
+        assert.ok(stream.established, `end ${who} restarted`);
+        assert.deepEqual([stream.counts.segmentsRejected, stream.counts.gaps], [0, 0]);
+      }
+      assert.deepEqual([ends[who].stream.counts.handshakes, survivor?.stream.counts.handshakes], [1, handshakes + 1]);
     }
   }
+});
+
+test("a black-out that outlasts the connection: a gap at each end, though no sequence number tells of it", () => {
+  for (const lost of [[0, 1], [0], [1]]) {
+    const ends = keyedPair();
+    let now = run(ends, 0, 500);
+    now = run(ends, now, 10_000, (_, from) => lost.includes(from));
+    now = run(ends, now, 8_000);
+    for (const [own, { stream }] of ends.entries()) {
+      const { gaps, handshakes, segmentsRejected } = stream.counts;
+      assert.ok(gaps >= 1, `lost from ${lost}: end ${own}`);
+      assert.deepEqual([handshakes, segmentsRejected], [2, 0], `lost from ${lost}: end ${own}`);
+    }
+  }
+});
+
+test("a black-out that the connection outlasts: each segment that was lost is a gap", () => {
+  const ends = keyedPair();
+  let now = run(ends, 0, 500);
+  now = run(ends, now, 3_000, () => true);
+  run(ends, now, 1_000);
+  for (const { stream } of ends) assert.deepEqual([stream.counts.gaps, stream.counts.handshakes], [30, 1]);
+});
+
+test("one end closes while both live: a gap at each end; what the other still sends is a gap each", () => {
+  for (const who of [0, 1] as const) {
+    const ends = keyedPair();
+    let now = run(ends, 0, 500);
+    ends[who].stream.close();
+    now = run(ends, now, 8_000);
+    for (const [own, { stream }] of ends.entries())
+      assert.ok(stream.counts.gaps >= 1, `end ${who} closed: end ${own}: ${JSON.stringify(stream.counts)}`);
+    const { gaps, segmentsStale, handshakes } = ends[who].stream.counts;
+    assert.equal(handshakes, 2);
+    assert.equal(gaps, segmentsStale + 1);
+    if (who === 1) assert.ok(segmentsStale > 10, "the end that opens has to notice first");
+  }
+});
+
+test("processes that get no processor for a while have not listened meanwhile: no gap, and the same connection", () => {
+  const ends = keyedPair();
+  let now = run(ends, 0, 500);
+  for (const stall of [2_000, 20_000, 60_000]) now = run(ends, now + stall, 500);
+  for (const { stream } of ends) assert.deepEqual([stream.counts.gaps, stream.counts.handshakes], [0, 1]);
+});
+
+test("a handshake that one end has abandoned is none: it begins anew, and nothing is missing", () => {
+  const ends = keyedPair();
+  let abandoned = 0;
+  const now = run(ends, 0, 500, (packet, from) => {
+    const segment = parseSegment(packet);
+    const isSynAck = segment.ok && segment.value.isSyn && from === 1;
+    if (isSynAck && abandoned++ === 0) ends[1].stream.abandonOpening();
+    return false;
+  });
+  assert.ok(ends[1].stream.counts.segmentsStale > 0);
+  run(ends, now, 6_000);
+  for (const { stream } of ends) assert.deepEqual([stream.counts.gaps, stream.counts.handshakes], [0, 1]);
 });
 
 test("a SYN that is played back opens nothing and closes nothing", () => {
@@ -186,10 +264,11 @@ test("a SYN that is played back opens nothing and closes nothing", () => {
   for (let now = 200; now < 4_000; now += 100) pass(ends, now);
   const { established } = ends[1].stream;
   assert.equal(syns.length, 1);
+  const { gaps } = ends[1].stream.counts;
   for (const syn of syns) ends[1].stream.receive(syn, 4_000);
   for (let now = 4_000; now < 4_500; now += 100) pass(ends, now);
   assert.equal(ends[1].stream.established?.connection, established?.connection);
-  assert.equal(ends[1].stream.counts.gaps, 0);
+  assert.equal(ends[1].stream.counts.gaps, gaps);
 });
 
 test("any octets from the network change nothing but counters", () => {

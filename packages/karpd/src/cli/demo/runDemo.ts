@@ -35,6 +35,12 @@ export interface DemoSummary {
 
 const SETTLE_LIMIT_MILLISECONDS = 4000;
 
+interface Watched {
+  readonly states: readonly RouterState[];
+  /** Both ends have verified segments up to the end. */
+  readonly isHeardToTheEnd: boolean;
+}
+
 /**
  * Two daemons, each a process with its own configuration, store and sockets, key one session and roll it. This process
  * only watches through their control sockets: it never holds a key.
@@ -49,7 +55,7 @@ export async function runDemo(
   try {
     for (const router of routers) router.start();
     const areReady = await Promise.all(routers.map((router) => router.ready(parts.signal)));
-    if (areReady.includes(false)) return judge([], new KernelWatch(), parts);
+    if (areReady.includes(false)) return judge({ states: [], isHeardToTheEnd: true }, new KernelWatch(), parts);
     parts.onStarted?.(routers);
     parts.view.started(
       routers.map(({ router }) => router),
@@ -64,11 +70,7 @@ export async function runDemo(
 }
 
 /** Looks at both until the time is up; the last look is made while both still run. */
-async function watch(
-  routers: readonly RunningRouter[],
-  kernel: KernelWatch,
-  parts: DemoParts,
-): Promise<readonly RouterState[]> {
+async function watch(routers: readonly RunningRouter[], kernel: KernelWatch, parts: DemoParts): Promise<Watched> {
   const streams = new AbortController();
   const following = routers.map((router) => router.follow(parts.view, streams.signal));
   const end = performance.now() + parts.seconds * 1000;
@@ -79,33 +81,41 @@ async function watch(
     await delay(LOOK_EVERY_MILLISECONDS);
     states = await Promise.all(routers.map((router) => router.look()));
   }
-  states = await settled(routers, states);
-  parts.view.states(states);
+  const watched = await settled(routers, states);
+  parts.view.states(watched.states);
   streams.abort();
   await Promise.all(following);
-  return states;
+  return watched;
 }
 
-/** The end may fall into the middle of a rollover: for a moment one end may be ahead. Looks again until both agree. */
-async function settled(
-  routers: readonly RunningRouter[],
-  first: readonly RouterState[],
-): Promise<readonly RouterState[]> {
+/**
+ * The end may fall into the middle of a rollover: for a moment one end may be ahead. Looks again until both agree, and
+ * until both have heard each other once more.
+ */
+async function settled(routers: readonly RunningRouter[], first: readonly RouterState[]): Promise<Watched> {
   let states = first;
   const end = performance.now() + SETTLE_LIMIT_MILLISECONDS;
-  while (performance.now() < end && !equalKeys(states)) {
+  while (performance.now() < end && !(equalKeys(states) && haveHeard(states, first))) {
     await delay(LOOK_EVERY_MILLISECONDS);
     states = await Promise.all(routers.map((router) => router.look()));
   }
-  return states;
+  return { states, isHeardToTheEnd: haveHeard(states, first) };
+}
+
+function haveHeard(states: readonly RouterState[], since: readonly RouterState[]): boolean {
+  return states.every((state, index) => counted(state, "segmentsVerified") > counted(since[index], "segmentsVerified"));
+}
+
+function counted(state: RouterState | undefined, name: string): number {
+  return state?.statistics[name] ?? 0;
 }
 
 function judge(
-  states: readonly RouterState[],
+  { states, isHeardToTheEnd }: Watched,
   kernel: KernelWatch,
   { kernelTcpAo, signal }: DemoParts,
 ): { ok: boolean; why: string; summary: DemoSummary } {
-  const sum = (name: string): number => states.reduce((total, state) => total + (state.statistics[name] ?? 0), 0);
+  const sum = (name: string): number => states.reduce((total, state) => total + counted(state, name), 0);
   const summary: DemoSummary = {
     event: "summary",
     rollovers: states.length === 0 ? 0 : Math.min(...states.map(({ rollovers }) => rollovers)),
@@ -118,13 +128,23 @@ function judge(
     ...states.map(({ name, lastWords }) => lastWords !== undefined && `daemon ${name} has ended: ${lastWords}`),
     summary.rollovers < 2 && `only ${countOf(summary.rollovers, "rollover")} at both ends (2 are needed)`,
     !equalKeys(states) && "the two ends do not use the same key",
-    states.some(({ statistics }) => (statistics["segmentsVerified"] ?? 0) === 0) && "one end verified no segment",
+    states.some((state) => counted(state, "segmentsVerified") === 0) && "one end verified no segment",
     summary.segmentsRejected > 0 && `${countOf(summary.segmentsRejected, "segment")} rejected`,
     summary.gaps > 0 && `${countOf(summary.gaps, "gap")} in the stream of segments`,
+    ...unexplainedHandshakes(states),
+    !isHeardToTheEnd && "one end heard nothing from the other in the end",
     kernelTcpAo && !kernel.ranThroughout && "the kernel's TCP session was not up throughout",
   ].filter((fault) => fault !== false);
   const early = signal.aborted ? "ended early: " : "";
   return { ok: faults.length === 0, why: `${early}${faults.join("; ")}`, summary };
+}
+
+/** Two processes that live shake hands once: each time more takes another start of a daemon. */
+function unexplainedHandshakes(states: readonly RouterState[]): readonly string[] {
+  const most = states.reduce((total, { starts }) => total + starts, -1);
+  return states
+    .filter((state) => counted(state, "handshakes") > most)
+    .map((state) => `${state.name} opened its connection again although both daemons were there`);
 }
 
 function countOf(count: number, noun: string): string {

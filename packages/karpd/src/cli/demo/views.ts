@@ -82,7 +82,9 @@ export class LiveView implements DemoView {
   }
 
   #draw(): void {
-    const lines = frame(this.#latest, this.#timeline, { columns: this.#out.columns ?? 80, rows: this.#out.rows ?? 24 });
+    // A terminal that was never told its size says 0
+    const size = { columns: this.#out.columns || 80, rows: this.#out.rows || 24 };
+    const lines = frame(this.#latest, this.#timeline, size);
     // Back to the first line of the last drawing; each line is cleared before it is written anew.
     const back = this.#drawn === 0 ? "" : `\u001b[${this.#drawn}A`;
     this.#out.write(`${back}${lines.map((line) => `\u001b[2K${line}`).join("\n")}\n\u001b[J`);

@@ -47,6 +47,7 @@ export class Runner {
       port: session.port,
       isActive,
       intervalMilliseconds,
+      instance: random() & 0xffff,
       random,
     });
     const addressing = kernelAddressing(settings, isActive);
