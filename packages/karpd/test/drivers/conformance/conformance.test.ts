@@ -5,17 +5,24 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { drivers } from "../../../src/drivers/index.ts";
 import { context } from "../support.ts";
+import { kind as bird } from "./bird.ts";
 import { contract } from "./contract.ts";
+import { kind as endpoint } from "./endpoint.ts";
+import { kind as exec } from "./exec.ts";
+import { kind as frr } from "./frr.ts";
+import { kind as gobgp } from "./gobgp.ts";
+import { kind as keychain } from "./keychain.ts";
+import { kind as linux } from "./linux.ts";
 import type { Kind } from "./subject.ts";
+
+/** A kind of driver that is missing here does not compile. */
+const kinds: Readonly<Record<keyof typeof drivers, Kind>> = { bird, endpoint, exec, frr, gobgp, keychain, linux };
 
 const sources = join(import.meta.dirname, "../../../src/drivers");
 /** Every kind of driver that there is, by the word at `driver:`. */
 const names = Object.keys(drivers).sort();
 
-for (const name of names) {
-  const { kind } = (await import(`./${name}.ts`)) as { readonly kind: Kind };
-  contract(name, kind);
-}
+for (const [name, kind] of Object.entries(kinds)) contract(name, kind);
 
 test("every folder of a driver is a kind, and every kind has its folder", () => {
   const folders = readdirSync(sources, { withFileTypes: true }).filter((entry) => entry.isDirectory());
@@ -50,12 +57,8 @@ test("each driver calls itself by the word in the configuration, and its README 
   }
 });
 
-test("what a driver cannot do is not asked of it, and no situation is left out by all", async () => {
-  const impossible = await Promise.all(
-    names.map(async (name) => ((await import(`./${name}.ts`)) as { readonly kind: Kind }).kind.impossible),
-  );
-  const everywhere = Object.keys(impossible[0] ?? {}).filter((situation) =>
-    impossible.every((one) => situation in one),
-  );
+test("what a driver cannot do is not asked of it, and no situation is left out by all", () => {
+  const [first, ...others] = Object.values(kinds).map(({ impossible }) => Object.keys(impossible));
+  const everywhere = (first ?? []).filter((situation) => others.every((one) => one.includes(situation)));
   assert.deepEqual(everywhere, []);
 });
