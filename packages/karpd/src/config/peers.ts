@@ -14,6 +14,7 @@ import { loadPresharedKey, type PresharedKey } from "./presharedKey.ts";
 import type { Report } from "./report.ts";
 import type { IkeWords } from "./schema.ts";
 import type { SessionLayers } from "./sessions.ts";
+import { isAlone } from "./solo.ts";
 import { suitesOf } from "./suites.ts";
 import { ikePort, parseDuration, parseFingerprint, parseHost, parseName } from "./words.ts";
 
@@ -51,6 +52,7 @@ export async function peersOf(sessions: readonly SessionLayers[], context: PeerC
 }
 
 async function draftOf(layers: SessionLayers, context: PeerContext): Promise<PeerDraft | undefined> {
+  if (isAlone(layers)) return undefined;
   const identity = parseName(layers.session.peer);
   if (!identity.ok) return undefined;
   const [credential, local] = [await credentialOf(layers, context), context.listen.localFor(layers)];

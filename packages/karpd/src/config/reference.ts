@@ -7,7 +7,7 @@ export function referenceTables(drivers: DriverSchemas): ReadonlyMap<string, str
   const file = configurationSchema(drivers) as unknown as JsonSchema;
   const session = propertiesOf(Object.values(propertyOf(file, "sessions")?.patternProperties ?? {})[0]);
   const shared = new Set(Object.keys(propertiesOf(propertyOf(file, "defaults"))));
-  const isBlock = (word: string): boolean => Object.hasOwn(drivers, word) || ["rollover", "ike"].includes(word);
+  const isBlock = (word: string): boolean => Object.hasOwn(drivers, word) || ["rollover", "ike", "solo"].includes(word);
   const own = Object.entries(session).filter(([word]) => !shared.has(word) && !isBlock(word));
   const common = Object.entries(session).filter(([word]) => shared.has(word) && !isBlock(word));
   const top = Object.entries(propertiesOf(file)).filter(([, schema]) => schema.type !== "object");
@@ -17,6 +17,7 @@ export function referenceTables(drivers: DriverSchemas): ReadonlyMap<string, str
     ["session", tableOf(own, ["local", "remote", "peer"])],
     ["shared", tableOf(common, [])],
     ["rollover", tableOf(Object.entries(propertiesOf(propertyOf(file, "rollover"))), [])],
+    ["solo", tableOf(Object.entries(propertiesOf(session["solo"])), [])],
     ["ike", tableOf(Object.entries(propertiesOf(session["ike"])), [])],
     ...Object.entries(drivers).map(([name, schema]) => [`driver ${name}`, driverTable(schema)] as const),
   ]);
@@ -74,6 +75,7 @@ const kinds: Readonly<Record<string, string>> = {
   "karp-key-ids": "KeyID or range",
   "karp-fingerprint": "fingerprint",
   "karp-identity": "identity",
+  "karp-peer": "identity, or `none`",
   "karp-file": "file",
 };
 

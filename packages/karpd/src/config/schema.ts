@@ -11,6 +11,7 @@ import {
   parseKeyIds,
   parseListen,
   parseName,
+  parsePeer,
   parsePercentage,
   parseWindow,
   sessionNamePattern,
@@ -26,6 +27,7 @@ export const formats: Readonly<Record<string, (text: string) => Parsed<unknown>>
   "karp-key-ids": parseKeyIds,
   "karp-fingerprint": parseFingerprint,
   "karp-identity": parseName,
+  "karp-peer": parsePeer,
   "karp-file": parseFileName,
 };
 
@@ -112,6 +114,16 @@ const rolloverSchema = Type.Object(
   closed,
 );
 
+const soloSchema = Type.Object(
+  {
+    keys: Type.Optional(
+      Type.Integer({ minimum: 2, maximum: 5, default: 4, description: "How many keys the neighbour gets at a time." }),
+    ),
+    every: word("karp-duration", "For how long each key is sent with; all keys together at most 180d.", "45d"),
+  },
+  closed,
+);
+
 const ikeSchema = Type.Object(
   {
     encryption: choices(encryptionWords, "Ciphers of the IKE SA in order of preference.", encryptionWords.join(", ")),
@@ -186,8 +198,9 @@ const sessionWords = {
   local: Type.String({ format: "karp-address", description: "Our address of the session." }),
   remote: Type.String({ format: "karp-address", description: "The neighbour's address of the session." }),
   peer: Type.String({
-    format: "karp-identity",
-    description: "The only identity that may key this session, as in the peer's certificate.",
+    format: "karp-peer",
+    description:
+      "The only identity that may key this session, as in the peer's certificate; `none` for a neighbour without karp (solo mode).",
   }),
   "peer-address": word("karp-address", "Address of the peer's karp, when it is not `remote`.", "remote"),
   fingerprint: oneOrMore(
@@ -199,6 +212,7 @@ const sessionWords = {
     Type.Boolean({ default: false, description: "Use a pre-shared key that can be guessed. For tests." }),
   ),
   rollover: Type.Optional(rolloverSchema),
+  solo: Type.Optional(soloSchema),
 };
 
 const fileWords = {
@@ -266,6 +280,7 @@ const typedFile = Type.Object(fileWords);
 export type SessionWords = Static<typeof typedSession>;
 export type SharedWords = Static<typeof typedDefaults>;
 export type RolloverWords = Static<typeof rolloverSchema>;
+export type SoloWords = Static<typeof soloSchema>;
 export type IkeWords = Static<typeof ikeSchema>;
 export type FileWords = Static<typeof typedFile> & {
   readonly defaults?: SharedWords;

@@ -8,8 +8,9 @@ import type { Report } from "./report.ts";
 import { rolloverOf } from "./rollover.ts";
 import { type FileWords, protocolPorts, type SessionWords, type SharedWords } from "./schema.ts";
 import type { DriverAbilities, DriverSchemas } from "./settings.ts";
+import { soloOf } from "./solo.ts";
 import type { Path } from "./tree.ts";
-import { parseHost, parseKeyIds, parseName } from "./words.ts";
+import { parseHost, parseKeyIds, parsePeer } from "./words.ts";
 
 /** The words of one session with those of `defaults:` behind them. */
 export class SessionLayers {
@@ -66,9 +67,10 @@ export function sessionOf(
   const { report } = context;
   const driver = driverOf(layers, context.drivers, report);
   const { session } = layers;
-  const [local, remote, peer] = [parseHost(session.local), parseHost(session.remote), parseName(session.peer)];
+  const [local, remote, peer] = [parseHost(session.local), parseHost(session.remote), parsePeer(session.peer)];
   if (local.ok && remote.ok) checkAddresses(layers, local.value, remote.value, report);
-  if (peer.ok) refuseOwnIdentity(layers, peer.value, context);
+  const solo = soloOf(layers, report);
+  if (peer.ok && peer.value !== undefined) refuseOwnIdentity(layers, peer.value, context);
   const rollover = rolloverOf(
     [
       { words: session.rollover, path: [...layers.path, "rollover"] },
@@ -89,7 +91,8 @@ export function sessionOf(
     localAddress: local.value,
     remoteAddress: remote.value,
     ...(vrf === undefined ? {} : { vrf }),
-    peer: formatIdentity(peer.value),
+    peer: peer.value === undefined ? "none" : formatIdentity(peer.value),
+    ...(solo === undefined ? {} : { solo }),
     ...keyingOf(layers, context.abilities[driver]?.algorithms ?? everyAlgorithm),
     rollover,
   };

@@ -180,12 +180,17 @@ export function parseFingerprint(text: string): Parsed<Uint8Array> {
   return refused(`the fingerprint has ${digits.length} characters and is neither form of a SHA-256`, fingerprintAdvice);
 }
 
+/** Who may key a session, or `none`: a neighbour without karp. */
+export function parsePeer(text: string): Parsed<Identity | undefined> {
+  return text === "none" ? parsed(undefined) : parseName(text);
+}
+
 /** Who a router is, as in its certificate. */
 export function parseName(text: string): Parsed<Identity> {
   if (text === "none") {
     return refused(
-      "`none` (keys without a karp at the far end) is not in this version",
-      "write the peer's name, as in its certificate",
+      "`none` names nobody",
+      "write a name, as in the certificate; `peer: none` is for a neighbour without karp",
     );
   }
   const identity = parseIdentity(text);

@@ -178,7 +178,7 @@ test("a missing word is said at its session", (t) =>
     `${header}\nsessions:\n  «r2»: { driver: bird, local: 10.0.0.1, remote: 10.0.0.2 }\n`,
     "missingWord",
     "`peer` is missing in `sessions.r2`",
-    "add `peer: …`. The only identity that may key this session, as in the peer's certificate.",
+    "add `peer: …`. The only identity that may key this session, as in the peer's certificate; `none` for a neighbour without karp (solo mode).",
   ));
 
 test("a word without a value", (t) =>
@@ -199,13 +199,13 @@ test("groups are not in this version", (t) =>
     "remove `groups:`; sessions between two routers go under `sessions:`",
   ));
 
-test("peer: none is not in this version", (t) =>
+test("router: none names nobody", (t) =>
   one(
     t,
-    session("peer: «none»"),
+    session().replace(/^router: .*$/m, "router: «none»"),
     "badValue",
-    "`none` (keys without a karp at the far end) is not in this version",
-    "write the peer's name, as in its certificate",
+    "`none` names nobody",
+    /^write a name, as in the certificate/,
   ));
 
 test("a secret in the configuration is refused, and not shown", async (t) => {
@@ -896,7 +896,7 @@ sessions:
 /etc/karp/karp.yaml:9:5: error: \`modus\` is not a word that belongs in \`sessions.r2\`
   9 |     modus: observe
     |     ^^^^^
-    = words that may stand here: bird, exec, protocol, driver, vrf, mode, algorithms, tcp-options, pfs, reserved-key-ids, on-expiry, ike-sa, peer-port, ike, port, local, remote, peer, peer-address, fingerprint, psk-file, allow-weak-psk, rollover`,
+    = words that may stand here: bird, exec, protocol, driver, vrf, mode, start, algorithms, tcp-options, pfs, reserved-key-ids, on-expiry, ike-sa, peer-port, ike, port, local, remote, peer, peer-address, fingerprint, psk-file, allow-weak-psk, rollover, solo`,
   );
 });
 
