@@ -2,8 +2,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { formatProblems } from "../config/formatProblems.ts";
 import { loadConfiguration } from "../config/loadConfiguration.ts";
 import type { LoadOptions } from "../config/settings.ts";
-import { type Migration, migrate, migrationPlan } from "../migrate/migrate.ts";
-import type { Handover } from "../ports/handover.ts";
+import { type Migration, migrate, migrationPlan, RolledBack } from "../migrate/migrate.ts";
+import { type Handover, HandoverFailure } from "../ports/handover.ts";
 import { manage, type Site, type Told, unmanage } from "../unmanage/unmanage.ts";
 import type { LifeOptions, MigrateOptions } from "./life.ts";
 import { CommandFailure } from "./text.ts";
@@ -48,14 +48,24 @@ export async function migrateSession(
     clock,
     say,
   };
-  const { text, isNeeded } = await migrationPlan(migration);
+  const { text, isNeeded } = await inASentence(migrationPlan(migration));
   if (options.plan || !isNeeded) return { text: asked(text, options), ok: true };
   if (!options.yes) throw new CommandFailure(`${text}\nsay it again with --yes to do this`);
   if (options.at !== undefined) {
     say(`begins at ${new Date(options.at).toISOString()}`);
     await delay(Math.max(0, options.at - Date.now()));
   }
-  return { text: asked(await migrate(migration), options), ok: true };
+  return { text: asked(await inASentence(migrate(migration)), options), ok: true };
+}
+
+/** What went wrong and was foreseen is for people. */
+async function inASentence<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof RolledBack || error instanceof HandoverFailure) throw new CommandFailure(error.message);
+    throw error;
+  }
 }
 
 function asked(text: string, { json }: LifeOptions): string {

@@ -51,24 +51,21 @@ export async function migrate(migration: Migration): Promise<string> {
   const { session, handover, say } = migration;
   const { survey, unreserved } = await planInput(migration);
   await karpView(migration); // karp runs: it is needed for every step
-  const wayBack: Undo[] = [];
+  const filesBack = await handover.remember(session);
+  let modeBack: Undo | undefined;
   try {
-    wayBack.push(await handover.remember(session));
-    if (survey.protection !== "md5" && survey.changes.length > 0) wayBack.push(await change(migration, survey));
-    wayBack.push(await setMode(migration, [...session.reservedKeyIds, ...unreserved]));
+    if (survey.protection !== "md5" && survey.changes.length > 0) await change(migration, survey);
+    modeBack = await setMode(migration, [...session.reservedKeyIds, ...unreserved]);
     if (survey.protection === "md5") {
       say("waits until both karps hold the key");
-      await until(
-        migration,
-        "the neighbour's karp did not get ready",
-        async () => (await handover.survey(session)).isPrepared,
-      );
-      wayBack.push(await change(migration, survey));
+      const isPrepared = async (): Promise<boolean> => (await handover.survey(session)).isPrepared;
+      await until(migration, "the neighbour's karp did not get ready", isPrepared);
+      await change(migration, survey);
     }
     say("waits for the session with karp's key");
     await until(migration, "the session did not come up with karp's key", () => isKeyed(migration));
   } catch (error) {
-    await takeBack(migration, survey, wayBack, error);
+    await takeBack(migration, survey, { modeBack, filesBack }, error);
   }
   const done = await handover.survey(session);
   return [`${session.name}: ${done.now}; karp rolls its keys from now on`, ...done.leftOver].join("\n");
@@ -88,11 +85,10 @@ async function planInput(migration: Migration): Promise<PlanInput & { readonly s
   };
 }
 
-async function change({ session, handover, say }: Migration, survey: Survey): Promise<Undo> {
+async function change({ session, handover, say }: Migration, survey: Survey): Promise<void> {
   for (const line of survey.changes) say(line);
-  const undo = await handover.takeOver(session);
+  await handover.takeOver(session);
   say("the routing daemon has read its configuration");
-  return undo;
 }
 
 async function setMode(migration: Migration, reservedKeyIds: readonly number[]): Promise<Undo> {
@@ -139,26 +135,32 @@ async function until(migration: Migration, failure: string, probe: () => Promise
   }
 }
 
-/** Newest change first: karp lets go before the daemon's files go back. */
+interface WayBack {
+  readonly modeBack: Undo | undefined;
+  readonly filesBack: Undo;
+}
+
+/** The mode first: karp lets go before the daemon's files are as they were. */
 async function takeBack(
   migration: Migration,
   survey: Survey,
-  wayBack: readonly Undo[],
+  { modeBack, filesBack }: WayBack,
   cause: unknown,
 ): Promise<never> {
-  const { say, session, handover } = migration;
   const reason = cause instanceof Error ? cause.message : String(cause);
-  say(`${reason}: everything goes back as it was`);
-  const [files, ...changes] = wayBack;
-  // What was there at first comes last: whatever karp wrote until it read its old mode is gone with it
-  for (const undo of [...changes.toReversed(), ...(files === undefined ? [] : [files])]) await undo();
-  const soon = { ...migration, withinSeconds: WAY_BACK_SECONDS };
-  const isBack = survey.isUp
-    ? await until(soon, "", async () => (await handover.survey(session)).isUp).then(
-        () => true,
-        () => false,
-      )
-    : true;
+  migration.say(`${reason}: everything goes back as it was`);
+  await modeBack?.();
+  await filesBack();
+  const isBack = !survey.isUp || (await comesUp(migration));
   const state = isBack ? `the session is as it was: ${survey.now}` : "THE SESSION IS STILL DOWN: see the neighbour";
   throw new RolledBack(`${reason}; everything was put back; ${state}`);
+}
+
+async function comesUp(migration: Migration): Promise<boolean> {
+  const { session, handover } = migration;
+  const isUp = async (): Promise<boolean> => (await handover.survey(session)).isUp;
+  return await until({ ...migration, withinSeconds: WAY_BACK_SECONDS }, "", isUp).then(
+    () => true,
+    () => false,
+  );
 }

@@ -11,8 +11,8 @@ export interface Handover {
   /** How the session is protected, and what has to change for karp to key it. Changes nothing. */
   survey(session: SessionConfiguration): Promise<Survey>;
   /** Makes the changes of the survey and puts them into effect. @throws HandoverFailure: then nothing is changed */
-  takeOver(session: SessionConfiguration): Promise<Undo>;
-  /** What is there now, for the way back: nothing is changed yet. */
+  takeOver(session: SessionConfiguration): Promise<void>;
+  /** All that `takeOver` and the driver may change, as it is now: for the way back. */
   remember(session: SessionConfiguration): Promise<Undo>;
 }
 

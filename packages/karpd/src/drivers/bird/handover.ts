@@ -24,7 +24,7 @@ export function createBirdHandover(context: DriverContext): Handover {
       (await driver.release?.(session, at)) ?? { kind: "failed", reason: "this driver cannot hand over" },
     survey: (session) => saying(() => survey(context, session)),
     takeOver: (session) => saying(() => takeOver(context, session)),
-    remember: (session) => saying(() => remember(context, birdSettings(session))),
+    remember: (session) => saying(() => remember(context, session)),
   };
 }
 
@@ -90,27 +90,28 @@ function protectionOf({ look, block, inBlock, inFile }: Found, peoples: readonly
 }
 
 /** Takes the password out, puts the include line in, and has BIRD read that: in this one edit and nothing else. */
-async function takeOver(context: DriverContext, session: SessionConfiguration): Promise<Undo> {
+async function takeOver(context: DriverContext, session: SessionConfiguration): Promise<void> {
   const { settings, block } = await find(context, session);
   const edit = await editBlock(block, settings.include);
   await refuseOthersWork(settings, context.clock);
-  const undo = await remember(context, settings, block.file);
-  if (edit.text === undefined) return undo;
+  if (edit.text === undefined) return;
+  const before = await readFile(block.file, "utf8");
   await replaceFile(block.file, edit.text);
   try {
     await configureForPeople(settings, context.clock);
   } catch (error) {
-    await undo();
+    await replaceFile(block.file, before);
     throw error;
   }
-  return undo;
 }
 
-/** Both files as they are now, whoever owns them. */
-async function remember(context: DriverContext, settings: BirdSettings, file?: string): Promise<Undo> {
-  const paths = file === undefined ? [settings.include] : [settings.include, file];
+/** The block's file and karp's, which go back together: with one of them alone BIRD might not take its configuration. */
+async function remember(context: DriverContext, session: SessionConfiguration): Promise<Undo> {
+  const { settings, block } = await find(context, session);
   const texts = await Promise.all(
-    paths.map(async (path) => [path, await readFile(path, "utf8").catch((error: unknown) => absent(error))] as const),
+    [settings.include, block.file].map(
+      async (path) => [path, await readFile(path, "utf8").catch((error: unknown) => absent(error))] as const,
+    ),
   );
   return () =>
     saying(async () => {
