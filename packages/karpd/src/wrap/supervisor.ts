@@ -31,6 +31,8 @@ export interface SupervisorOptions {
 const SYN_MILLISECONDS = 127_000;
 /** How often to look whether the daemon still waits: a signal may have ended its call. */
 const LOOK_MILLISECONDS = 100;
+/** How often to ask without news: they come by session, and in several VRFs several sessions go to one destination. */
+const ASK_AGAIN_MILLISECONDS = 1000;
 /** sizeof(struct sockaddr_storage): the kernel takes no longer address. */
 const LONGEST_ADDRESS = 128;
 
@@ -179,7 +181,8 @@ export class Supervisor {
       const decision = this.#judge(session, await this.#ask(call, destination, deadline));
       if (!this.#options.notifications.isValid(notification.id)) return "gone";
       if (decision !== "wait") return decision;
-      for (let isNew = false; !isNew; ) {
+      const again = performance.now() + ASK_AGAIN_MILLISECONDS;
+      for (let isNew = false; !isNew && performance.now() < again; ) {
         const left = deadline - performance.now();
         if (left <= 0) return TIMED_OUT;
         isNew = await this.#wakeups.sleep(session.name, mark, Math.min(left, LOOK_MILLISECONDS));
