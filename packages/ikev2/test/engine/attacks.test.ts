@@ -18,6 +18,7 @@ function assertUnmoved(pair: Pair, act: () => void): void {
 test("an address that is no peer's gets no answer and leaves only a count", () => {
   const pair = new Pair();
   pair.createMkt("a", 1);
+  // HDR(A,0), SAi1, KEi, Ni  -->
   const { data } = pair.take();
   assertUnmoved(pair, () => {
     pair.input("b", { kind: "datagram", local: addresses.b, remote: { address: "192.0.2.9", port: 500 }, data });
@@ -29,6 +30,7 @@ test("an address that is no peer's gets no answer and leaves only a count", () =
 test("our own IKE_SA_INIT request, relayed back, is refused", () => {
   const pair = new Pair();
   pair.createMkt("a", 1);
+  // HDR(A,0), SAi1, KEi, Ni  -->
   const { data } = pair.take(`a: ${saInitRequest}`);
   assertUnmoved(pair, () => {
     pair.input("a", { kind: "datagram", local: addresses.a, remote: addresses.b, data });
@@ -59,6 +61,7 @@ test("every message relayed back to its sender changes nothing", () => {
 test("an IKE_SA_INIT response that reflects our nonce or key exchange data is not believed", () => {
   const pair = new Pair();
   pair.createMkt("a", 1);
+  // HDR(A,0), SAi1, KEi, Ni  -->
   const request = pair.take();
   // The request's payloads as if they were the response
   const data = request.data.slice();
@@ -75,7 +78,9 @@ test("an IKE_SA_INIT response that reflects our nonce or key exchange data is no
 test("an IKE_SA_INIT response with one of our own SPIs as the responder's is not believed", () => {
   const pair = new Pair();
   pair.createMkt("a", 1);
+  // HDR(A,0), SAi1, KEi, Ni  -->
   pair.step();
+  //                                <--  HDR(A,B), SAr1, KEr, Nr
   const response = pair.take(`b: ${saInitResponse}`);
   const data = response.data.slice();
   data.copyWithin(8, 0, 8);
@@ -89,11 +94,15 @@ test("an IKE_SA_INIT response with one of our own SPIs as the responder's is not
 test("a cookie that is not ours is ignored: a new one is sent (RFC 7296 section 2.6)", () => {
   const pair = new Pair({ settings: { cookieThreshold: 0 } });
   pair.createMkt("a", 1);
+  // HDR(A,0), SAi1, KEi, Ni  -->
   pair.step();
+  //                                <--  HDR(A,0), N(COOKIE)
   const cookie = pair.take("b: IKE_SA_INIT response {N(COOKIE)}");
   pair.deliver({ ...cookie, data: cookie.data.with(-1, (cookie.data.at(-1) ?? 0) ^ 1) });
+  // HDR(A,0), N(COOKIE), SAi1, KEi, Ni  -->
   pair.step(`a: IKE_SA_INIT request {N(COOKIE), SA, KE, N, ${announcements}}`);
   assert.deepEqual(pair.b.states, []);
+  //                                <--  HDR(A,0), N(COOKIE)
   pair.step("b: IKE_SA_INIT response {N(COOKIE)}");
   pair.flush();
   pair.assertSameMkt(1);
@@ -104,7 +113,9 @@ test("an IKE_SA_INIT response from another peer's address is not looked at", () 
   const third = { address: "10.0.0.3", port: 500 };
   pair.input("a", { kind: "configure", peers: [peerOf("a"), peerOf("a", { name: "c", remote: third })] });
   pair.createMkt("a", 1);
+  // HDR(A,0), SAi1, KEi, Ni  -->
   pair.step();
+  //                                <--  HDR(A,B), SAr1, KEr, Nr
   const { data } = pair.take();
   pair.input("a", { kind: "datagram", local: addresses.a, remote: third, data });
   assert.deepEqual([pair.a.states, pair.wire], [["saInitSent"], []]);
@@ -113,7 +124,9 @@ test("an IKE_SA_INIT response from another peer's address is not looked at", () 
 test("an IKE_SA_INIT response with our own nonce is not believed", () => {
   const pair = new Pair();
   pair.createMkt("a", 1);
+  // HDR(A,0), SAi1, KEi, Ni  -->
   const request = pair.step();
+  //                                <--  HDR(A,B), SAr1, KEr, Nr
   const response = pair.take();
   const data = response.data.slice();
   const nonceOf = (octets: Uint8Array) => {
@@ -130,6 +143,7 @@ test("an IKE_SA_INIT response with our own nonce is not believed", () => {
 test("forged IKE_SA_INIT responses do not end an attempt early (RFC 7296 section 2.21.1)", () => {
   const pair = new Pair();
   pair.createMkt("a", 1);
+  // HDR(A,0), SAi1, KEi, Ni  -->
   const request = pair.take();
   const { initiatorSpi } = headerOf(request);
   const header: IkeHeader = {
@@ -163,7 +177,9 @@ test("forged IKE_SA_INIT responses do not end an attempt early (RFC 7296 section
 test("an IKE_SA_INIT response with a bad key exchange value does not end the attempt (RFC 6989)", () => {
   const pair = new Pair();
   pair.createMkt("a", 1);
+  // HDR(A,0), SAi1, KEi, Ni  -->
   pair.step();
+  //                                <--  HDR(A,B), SAr1, KEr, Nr
   const response = pair.take(`b: ${saInitResponse}`);
   const data = response.data.slice();
   // KE payload: 4 + 4 octets, then 32 of X25519 all zero: the shared secret would be zero (RFC 7748 section 6.1)
@@ -180,6 +196,7 @@ test("an IKE_SA_INIT response with a bad key exchange value does not end the att
 test("an IKE_SA_INIT request that was changed on the way fails authentication (RFC 7296 section 2.15)", () => {
   const pair = new Pair();
   pair.createMkt("a", 1);
+  // HDR(A,0), SAi1, KEi, Ni  -->
   const request = pair.take();
   // The last octet of the Vendor ID, a downgrade to a peer that does not speak karp
   pair.deliver({ ...request, data: request.data.with(-1, (request.data.at(-1) ?? 0) ^ 1) });
@@ -206,6 +223,7 @@ test("old protected messages are outside of the window (RFC 7296 section 2.3)", 
 test("a protected message with any octet changed is dropped in silence", () => {
   const pair = Pair.established();
   pair.createMkt("a", 2, { rekeys: 1 });
+  // HDR, SK {N(REKEY_SA), SA, Ni, TSi, TSr}  -->
   const request = pair.take();
   assertUnmoved(pair, () => {
     for (let index = 0; index < request.data.length; index++) {
@@ -223,6 +241,7 @@ test("a protected message with any octet changed is dropped in silence", () => {
 test("a major version that is too high is answered once in a while (RFC 7296 section 2.5)", () => {
   const pair = new Pair({ settings: { unprotectedErrorsPerSecond: 2 } });
   pair.createMkt("a", 1);
+  // HDR(A,0), SAi1, KEi, Ni  -->
   const request = pair.take();
   const data = request.data.with(17, 0x30);
   for (let count = 0; count < 5; count++) pair.deliver({ ...request, data });
@@ -245,7 +264,9 @@ test("a malformed request under the right keys: INVALID_SYNTAX, and the IKE SA i
     plaintext[3] = 3; // the first payload's length is less than its header
   };
   const requestId = pair.createMkt("a", 2);
+  // HDR, SK {SA, Ni, TSi, TSr}  -->
   pair.step();
+  //                                <--  HDR, SK {N(INVALID_SYNTAX)}
   pair.step("b: CREATE_CHILD_SA response {N(INVALID_SYNTAX)}");
   assert.equal(pair.b.of("ikeSaClosed").length, 1);
   assert.deepEqual(pair.b.states, []);
@@ -258,12 +279,16 @@ test("a malformed request under the right keys: INVALID_SYNTAX, and the IKE SA i
 test("a malformed IKE_AUTH request under the right keys: INVALID_SYNTAX, no IKE SA (section 2.21.2)", () => {
   const pair = new Pair();
   pair.createMkt("a", 1);
+  // HDR(A,0), SAi1, KEi, Ni  -->
   pair.step();
   pair.a.crypto.tamper = (plaintext) => {
     plaintext[3] = 3;
   };
+  //                                <--  HDR(A,B), SAr1, KEr, Nr
   pair.step();
+  // HDR, SK {IDi, N(INITIAL_CONTACT), IDr, AUTH, SAi2, TSi, TSr}  -->
   pair.step();
+  //                                <--  HDR, SK {N(INVALID_SYNTAX)}
   pair.step("b: IKE_AUTH response {N(INVALID_SYNTAX)}");
   assert.equal(pair.a.last("mktFailed").failure.notifyType, NotifyType.INVALID_SYNTAX);
   assert.deepEqual([pair.a.states, pair.b.states], [[], []]);
@@ -279,7 +304,9 @@ test("a critical payload that is not known: UNSUPPORTED_CRITICAL_PAYLOAD, the IK
     plaintext[length + 1] = 0x80;
   };
   pair.createMkt("a", 2);
+  // HDR, SK {SA, Ni, TSi, TSr}  -->
   pair.step();
+  //                                <--  HDR, SK {N(UNSUPPORTED_CRITICAL_PAYLOAD)}
   pair.step("b: CREATE_CHILD_SA response {N(UNSUPPORTED_CRITICAL_PAYLOAD)}");
   assert.equal(pair.a.last("mktFailed").failure.notifyType, NotifyType.UNSUPPORTED_CRITICAL_PAYLOAD);
   assert.deepEqual([pair.a.states, pair.b.states], [["established"], ["established"]]);
@@ -294,7 +321,9 @@ test("a payload that is not known and not critical is skipped (RFC 7296 section 
     { kind: "freeze", seconds: 1 },
     { kind: "freeze", seconds: 2 },
   ]);
+  // HDR, SK {payload 200, N(KMP_FREEZE)}  -->
   pair.step();
+  //                                <--  HDR, SK {}
   pair.step("b: INFORMATIONAL response {}");
   assert.deepEqual(
     pair.b.of("freeze").map(({ seconds }) => seconds),
@@ -308,9 +337,12 @@ test("a malformed response under the right keys: the request fails and the IKE S
   pair.b.crypto.tamper = (plaintext) => {
     plaintext[3] = 3;
   };
+  // HDR, SK {SA, Ni, TSi, TSr}  -->
   pair.step();
+  //                                <--  HDR, SK {SA, Nr, TSi, TSr}
   pair.step();
   assert.equal(pair.a.last("mktFailed").failure.reason, "invalidResponse");
+  // HDR, SK {D(IKE)}  -->
   pair.step("a: INFORMATIONAL request {D(IKE)}");
   pair.flush();
   assert.deepEqual([pair.a.states, pair.b.states], [[], []]);
@@ -319,9 +351,12 @@ test("a malformed response under the right keys: the request fails and the IKE S
 test("an IKE SA cannot be used before the peer is authenticated", () => {
   const pair = new Pair();
   pair.createMkt("a", 1);
+  // HDR(A,0), SAi1, KEi, Ni  -->
   pair.step();
+  //                                <--  HDR(A,B), SAr1, KEr, Nr
   pair.step();
   // b's side holds the keys, but has shown nothing: whatever it asks is dropped in silence
+  // HDR, SK {IDi, N(INITIAL_CONTACT), IDr, AUTH, SAi2, TSi, TSr}  -->
   const auth = pair.take();
   assert.deepEqual(pair.a.states, ["authSent"]);
   assertUnmoved(pair, () => {
@@ -357,6 +392,7 @@ test("a peer that does not wait for the answer that is held is not heard (RFC 72
   };
   Object.defineProperty(crypto, "aeadSeal", { value: spy });
   pair.createMkt("a", 2);
+  // HDR, SK {SA, Ni, TSi, TSr}  -->
   const first = pair.step();
   assert.equal(pair.b.of("mktNegotiated").length, 2);
   // The same under the next Message ID, as a peer with a wider window would send it: SendID 2 again or another

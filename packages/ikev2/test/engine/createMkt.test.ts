@@ -56,9 +56,13 @@ test("an MKT with PFS (RFC 7296 sections 1.3.1 and 2.17)", () => {
 test("PFS with the group of the responder's choice: INVALID_KE_PAYLOAD, then again (RFC 7296 section 1.3)", () => {
   const pair = accepting(Pair.established(), { keyExchange: [ECP_256] });
   pair.createMkt("a", 2, { terms: { keyExchange: [CURVE25519, ECP_256] } });
+  // HDR, SK {SA, Ni, KEi, TSi, TSr}  -->
   pair.step("a: CREATE_CHILD_SA request {SA, N, KE, TSi, TSr, N(KMP_KEYIDS_TAKEN)}");
+  //                                <--  HDR, SK {N(INVALID_KE_PAYLOAD)}
   pair.step("b: CREATE_CHILD_SA response {N(INVALID_KE_PAYLOAD)}");
+  // HDR, SK {SA, Ni, KEi, TSi, TSr}  -->
   pair.step("a: CREATE_CHILD_SA request {SA, N, KE, TSi, TSr, N(KMP_KEYIDS_TAKEN)}");
+  //                                <--  HDR, SK {SA, Nr, KEr, TSi, TSr}
   pair.step("b: CREATE_CHILD_SA response {SA, N, KE, TSi, TSr}");
   pair.assertSameMkt(2);
   assert.equal(pair.a.last("mktNegotiated").keyExchange, ECP_256);
@@ -67,7 +71,9 @@ test("PFS with the group of the responder's choice: INVALID_KE_PAYLOAD, then aga
 test("no common group for PFS: NO_PROPOSAL_CHOSEN, and the IKE SA stays", () => {
   const pair = accepting(Pair.established(), { keyExchange: [ECP_384] });
   pair.createMkt("a", 2, { terms: { keyExchange: [CURVE25519] } });
+  // HDR, SK {SA, Ni, KEi, TSi, TSr}  -->
   pair.step();
+  //                                <--  HDR, SK {N(NO_PROPOSAL_CHOSEN)}
   pair.step("b: CREATE_CHILD_SA response {N(NO_PROPOSAL_CHOSEN)}");
   assert.equal(pair.a.last("mktFailed").failure.reason, "noProposalChosen");
   assert.deepEqual([pair.a.states, pair.b.states], [["established"], ["established"]]);
@@ -115,6 +121,7 @@ test("rekey of an MKT: REKEY_SA names it by its sender's SendID (RFC 7296 sectio
 test("an MKT that the IKE SA does not own is replaced by a plain new one", () => {
   const pair = Pair.established();
   pair.createMkt("a", 2, { rekeys: 77 });
+  // HDR, SK {SA, Ni, TSi, TSr}  -->
   pair.step("a: CREATE_CHILD_SA request {SA, N, TSi, TSr, N(KMP_KEYIDS_TAKEN)}");
   pair.flush();
   assert.equal(pair.a.last("mktNegotiated").replaces, undefined);
@@ -123,13 +130,17 @@ test("an MKT that the IKE SA does not own is replaced by a plain new one", () =>
 test("REKEY_SA of an unknown MKT: CHILD_SA_NOT_FOUND, then a plain new one (RFC 7296 section 2.25)", () => {
   const pair = Pair.established();
   pair.createMkt("a", 2, { rekeys: 1 });
+  // HDR, SK {N(REKEY_SA), SA, Ni, TSi, TSr}  -->
   const late = pair.take("a: CREATE_CHILD_SA request {N(REKEY_SA), SA, N, TSi, TSr, N(KMP_KEYIDS_TAKEN)}");
   // Before it arrives, b deletes the MKT
   pair.inform("b", [{ kind: "deleteMkts", sendIds: [100] }]);
   pair.flush();
   pair.deliver(late);
+  //                                <--  HDR, SK {N(CHILD_SA_NOT_FOUND)}
   pair.step("b: CREATE_CHILD_SA response {N(CHILD_SA_NOT_FOUND)}");
+  // HDR, SK {SA, Ni, TSi, TSr}  -->
   pair.step("a: CREATE_CHILD_SA request {SA, N, TSi, TSr, N(KMP_KEYIDS_TAKEN)}");
+  //                                <--  HDR, SK {SA, Nr, TSi, TSr}
   pair.step("b: CREATE_CHILD_SA response {SA, N, TSi, TSr}");
   pair.assertSameMkt(2);
 });
@@ -140,10 +151,14 @@ test("an MKT survives its IKE SA; its successor is a plain new MKT under a new I
   pair.flush();
   assert.deepEqual(pair.b.of("mktsDeleted"), []);
   pair.createMkt("a", 2, { rekeys: 1 });
+  // HDR(A,0), SAi1, KEi, Ni  -->
   pair.step();
+  //                                <--  HDR(A,B), SAr1, KEr, Nr
   pair.step();
   // no REKEY_SA in IKE_AUTH
+  // HDR, SK {IDi, N(INITIAL_CONTACT), IDr, AUTH, SAi2, TSi, TSr}  -->
   pair.step("a: IKE_AUTH request {IDi, N(INITIAL_CONTACT), IDr, AUTH, SA, TSi, TSr, N(KMP_KEYIDS_TAKEN)}");
+  //                                <--  HDR, SK {IDr, AUTH, SAr2, TSi, TSr}
   pair.step();
   pair.assertSameMkt(2);
 });
@@ -152,6 +167,7 @@ test("the responder's answer waits until its MKT is on disk; meanwhile retransmi
   const pair = Pair.established();
   pair.b.commits = false;
   pair.createMkt("a", 2);
+  // HDR, SK {SA, Ni, TSi, TSr}  -->
   const request = pair.step();
   const { commitId } = pair.b.last("mktNegotiated");
   assert.ok(commitId !== undefined);
@@ -159,6 +175,7 @@ test("the responder's answer waits until its MKT is on disk; meanwhile retransmi
   assert.deepEqual(pair.wire, []);
   assert.deepEqual(pair.b.endpoint.ikeSas()[0]?.mkts, [100]);
   pair.input("b", { kind: "commit", commitId });
+  //                                <--  HDR, SK {SA, Nr, TSi, TSr}
   pair.step("b: CREATE_CHILD_SA response {SA, N, TSi, TSr}");
   pair.assertSameMkt(2);
   // Once is enough
@@ -171,12 +188,14 @@ test("an MKT that could not be stored is refused and forgotten", () => {
   const pair = Pair.established();
   pair.b.commits = false;
   pair.createMkt("a", 2);
+  // HDR, SK {SA, Ni, TSi, TSr}  -->
   pair.step();
   pair.input("b", {
     kind: "abort",
     commitId: pair.b.last("mktNegotiated").commitId ?? 0,
     notifyType: NotifyType.NO_ADDITIONAL_SAS,
   });
+  //                                <--  HDR, SK {N(NO_ADDITIONAL_SAS)}
   pair.step("b: CREATE_CHILD_SA response {N(NO_ADDITIONAL_SAS)}");
   assert.equal(pair.a.last("mktFailed").failure.notifyType, NotifyType.NO_ADDITIONAL_SAS);
   assert.deepEqual(pair.b.endpoint.ikeSas()[0]?.mkts, [100]);
@@ -198,12 +217,17 @@ test("in IKE_AUTH the answer waits too, and we send no requests before it", () =
   const pair = new Pair();
   pair.b.commits = false;
   pair.createMkt("a", 1);
+  // HDR(A,0), SAi1, KEi, Ni  -->
+  //                                <--  HDR(A,B), SAr1, KEr, Nr
+  // HDR, SK {IDi, N(INITIAL_CONTACT), IDr, AUTH, SAi2, TSi, TSr}  -->
   for (let count = 0; count < 3; count++) pair.step();
   assert.deepEqual(pair.b.states, ["established"]);
   pair.inform("b", [{ kind: "freeze", seconds: 1 }]);
   assert.deepEqual(pair.wire, []);
   pair.input("b", { kind: "commit", commitId: pair.b.last("mktNegotiated").commitId ?? 0 });
+  //                                <--  HDR, SK {IDr, AUTH, SAr2, TSi, TSr}
   pair.step("b: IKE_AUTH response {IDr, AUTH, SA, TSi, TSr}");
+  //                                <--  HDR, SK {N(KMP_FREEZE)}
   pair.step("b: INFORMATIONAL request {N(KMP_FREEZE)}");
   pair.flush();
   pair.assertSameMkt(1);
@@ -217,6 +241,9 @@ for (const [name, refuse, reason] of [
   test(`${name} in IKE_AUTH: the IKE SA is established all the same (RFC 7296 section 2.21.2)`, () => {
     const pair = refusing(new Pair(), refuse);
     pair.createMkt("a", 1);
+    // HDR(A,0), SAi1, KEi, Ni  -->
+    //                                <--  HDR(A,B), SAr1, KEr, Nr
+    // HDR, SK {IDi, N(INITIAL_CONTACT), IDr, AUTH, SAi2, TSi, TSr}  -->
     for (let count = 0; count < 3; count++) pair.step();
     //                                <--  HDR, SK {IDr, AUTH, N(…)}
     pair.step(`b: IKE_AUTH response {IDr, AUTH, N(${name})}`);
@@ -234,6 +261,9 @@ for (const [name, refuse, reason] of [
   test(`${name} beside a good AUTH in IKE_AUTH: no IKE SA, and no Delete (RFC 7296 section 2.21.2)`, () => {
     const pair = refusing(new Pair(), refuse);
     pair.createMkt("a", 1);
+    // HDR(A,0), SAi1, KEi, Ni  -->
+    //                                <--  HDR(A,B), SAr1, KEr, Nr
+    // HDR, SK {IDi, N(INITIAL_CONTACT), IDr, AUTH, SAi2, TSi, TSr}  -->
     for (let count = 0; count < 3; count++) pair.step();
     //                                <--  HDR, SK {IDr, AUTH, N(…)}
     pair.step(`b: IKE_AUTH response {IDr, AUTH, N(${name})}`);
@@ -248,7 +278,9 @@ test("KEYID_IN_USE says which SendIDs would not do either", () => {
   const taken = keyIdBitmapOf([2, 5]);
   const pair = refusing(Pair.established(), NotifyType.KEYID_IN_USE, taken);
   pair.createMkt("a", 2);
+  // HDR, SK {SA, Ni, TSi, TSr}  -->
   pair.step();
+  //                                <--  HDR, SK {N(KEYID_IN_USE)}
   pair.step("b: CREATE_CHILD_SA response {N(KEYID_IN_USE)}");
   assert.equal(pair.a.last("mktFailed").failure.notifyType, NotifyType.KEYID_IN_USE);
   assert.deepEqual(keyIdsOf(pair.a.last("mktFailed").takenByPeer ?? keyIdBitmapOf([])), [2, 5]);
@@ -265,10 +297,14 @@ test("a responder that chooses a KeyID that is taken here is not believed, and t
   const pair = Pair.established();
   pair.b.policy.nextSendId = 200;
   pair.createMkt("a", 2, { taken: keyIdBitmapOf([200]) });
+  // HDR, SK {SA, Ni, TSi, TSr}  -->
   pair.step();
+  //                                <--  HDR, SK {SA, Nr, TSi, TSr}
   pair.step();
   assert.equal(pair.a.last("mktFailed").failure.reason, "invalidResponse");
+  // HDR, SK {D(TCP_AO 2)}  -->
   pair.step("a: INFORMATIONAL request {D(TCP_AO 2)}");
+  //                                <--  HDR, SK {D(TCP_AO 200)}
   pair.step("b: INFORMATIONAL response {D(TCP_AO 200)}");
   assert.deepEqual(pair.b.last("mktsDeleted").recvIds, [2]);
 });
@@ -286,7 +322,9 @@ test("the responder narrows the traffic selectors (RFC 7296 section 2.9)", () =>
 test("no traffic in common: TS_UNACCEPTABLE (RFC 7296 section 2.9)", () => {
   const pair = accepting(Pair.established(), { localSelectors: termsOf("a").localSelectors });
   pair.createMkt("a", 2);
+  // HDR, SK {SA, Ni, TSi, TSr}  -->
   pair.step();
+  //                                <--  HDR, SK {N(TS_UNACCEPTABLE)}
   pair.step("b: CREATE_CHILD_SA response {N(TS_UNACCEPTABLE)}");
   assert.equal(pair.a.last("mktFailed").failure.notifyType, NotifyType.TS_UNACCEPTABLE);
 });
@@ -305,7 +343,9 @@ test("an answer with wider selectors than were offered is refused (RFC 7296 sect
         plaintext[index + 1] = 0;
     }
   };
+  // HDR, SK {SA, Ni, TSi, TSr}  -->
   pair.step();
+  //                                <--  HDR, SK {SA, Nr, TSi, TSr}
   pair.step();
   assert.equal(pair.a.last("mktFailed").failure.reason, "invalidResponse");
   assert.match(pair.a.last("mktFailed").failure.detail, /widened/);
@@ -314,7 +354,9 @@ test("an answer with wider selectors than were offered is refused (RFC 7296 sect
 test("TEMPORARY_FAILURE is retried after a while, by the engine (RFC 7296 section 2.25)", () => {
   const pair = refusing(Pair.established(), NotifyType.TEMPORARY_FAILURE);
   pair.createMkt("a", 2);
+  // HDR, SK {SA, Ni, TSi, TSr}  -->
   pair.step();
+  //                                <--  HDR, SK {N(TEMPORARY_FAILURE)}
   pair.step("b: CREATE_CHILD_SA response {N(TEMPORARY_FAILURE)}");
   assert.deepEqual(pair.wire, []);
   assert.deepEqual(pair.a.of("mktFailed"), []);
@@ -348,7 +390,9 @@ test("ESP is not what we make: NO_PROPOSAL_CHOSEN", () => {
     plaintext[9] = 202;
   };
   again.createMkt("a", 2);
+  // HDR, SK {SA, Ni, TSi, TSr}  -->
   again.step();
+  //                                <--  HDR, SK {N(NO_PROPOSAL_CHOSEN)}
   again.step("b: CREATE_CHILD_SA response {N(NO_PROPOSAL_CHOSEN)}");
   assert.equal(again.b.policy.asked.length, policyBefore);
 });
@@ -368,21 +412,26 @@ test("without TS payloads the responder's policy decides what is meant (draft-ma
     }
   };
   pair.createMkt("a", 2);
+  // HDR, SK {SA, Ni, TSi, TSr}  -->
   pair.step();
   const asked = pair.b.policy.asked.at(-1);
   assert.equal(asked?.localSelectors, undefined);
   assert.equal(asked?.remoteSelectors, undefined);
   assert.deepEqual(pair.b.last("mktNegotiated").localSelectors, termsOf("b").localSelectors);
+  //                                <--  HDR, SK {SA, Nr}
   pair.step("b: CREATE_CHILD_SA response {SA, N}");
 });
 
 test("abandon: the caller is told, and what the peer made meanwhile is deleted again", () => {
   const pair = Pair.established();
   const requestId = pair.createMkt("a", 2);
+  // HDR, SK {SA, Ni, TSi, TSr}  -->
   pair.step();
   pair.input("a", { kind: "abandon", requestId });
   assert.equal(pair.a.last("mktFailed").failure.reason, "abandoned");
+  //                                <--  HDR, SK {SA, Nr, TSi, TSr}
   pair.step("b: CREATE_CHILD_SA response {SA, N, TSi, TSr}");
+  // HDR, SK {D(TCP_AO 2)}  -->
   pair.step("a: INFORMATIONAL request {D(TCP_AO 2)}");
   pair.flush();
   assert.deepEqual(pair.b.last("mktsDeleted").recvIds, [2]);
@@ -416,7 +465,9 @@ test("events come before what is sent: what a response promises can be stored fi
   const pair = Pair.established();
   pair.createMkt("a", 2);
   pair.inform("a", [{ kind: "freeze", seconds: 1 }]);
+  // HDR, SK {SA, Ni, TSi, TSr}  -->
   pair.step();
+  //                                <--  HDR, SK {SA, Nr, TSi, TSr}
   const kinds = pair.deliver(pair.take()).map((effect) => effect.kind);
   assert.deepEqual(kinds, ["event", "send"]);
 });
@@ -425,6 +476,7 @@ test("a commit for an IKE SA that is gone meanwhile does nothing", () => {
   const pair = Pair.established();
   pair.b.commits = false;
   pair.createMkt("a", 2);
+  // HDR, SK {SA, Ni, TSi, TSr}  -->
   pair.step();
   pair.input("b", { kind: "closeIkeSa", peer: "a" });
   pair.flush();

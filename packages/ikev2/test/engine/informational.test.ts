@@ -10,7 +10,9 @@ test("KMP_KEY_STATE names the MKT by its sender's SendID, which is our RecvID", 
     { kind: "keyState", sendId: 1, state: KeyState.ready, reason: "" },
     { kind: "keyState", sendId: 9, state: KeyState.failed, reason: "no route to BIRD" },
   ]);
+  // HDR, SK {N(KMP_KEY_STATE), N(KMP_KEY_STATE)}  -->
   pair.step("a: INFORMATIONAL request {N(KMP_KEY_STATE), N(KMP_KEY_STATE)}");
+  //                                <--  HDR, SK {}
   pair.step("b: INFORMATIONAL response {}");
   assert.deepEqual(pair.b.of("keyState"), [
     { kind: "keyState", peer: "a", recvId: 1, state: KeyState.ready, reason: "" },
@@ -29,8 +31,10 @@ test("KMP_FREEZE", () => {
 test("D for MKTs is answered with our own SendIDs of them (RFC 7296 section 1.4.1)", () => {
   const pair = Pair.established();
   pair.inform("a", [{ kind: "deleteMkts", sendIds: [1] }]);
+  // HDR, SK {D(TCP_AO 1)}  -->
   pair.step("a: INFORMATIONAL request {D(TCP_AO 1)}");
   assert.deepEqual(pair.b.last("mktsDeleted"), { kind: "mktsDeleted", peer: "a", recvIds: [1] });
+  //                                <--  HDR, SK {D(TCP_AO 100)}
   pair.step("b: INFORMATIONAL response {D(TCP_AO 100)}");
   assert.equal(pair.a.of("informed").length, 1);
   assert.deepEqual(
@@ -42,7 +46,9 @@ test("D for MKTs is answered with our own SendIDs of them (RFC 7296 section 1.4.
 test("D for MKTs that are not known is answered without D", () => {
   const pair = Pair.established();
   pair.inform("a", [{ kind: "deleteMkts", sendIds: [77, 78] }]);
+  // HDR, SK {D(TCP_AO 77 78)}  -->
   pair.step();
+  //                                <--  HDR, SK {}
   pair.step("b: INFORMATIONAL response {}");
   assert.deepEqual(pair.b.last("mktsDeleted").recvIds, [77, 78]);
 });
@@ -51,18 +57,25 @@ test("deletes that cross are answered without D (RFC 7296 section 1.4.1)", () =>
   const pair = Pair.established();
   pair.inform("a", [{ kind: "deleteMkts", sendIds: [1] }]);
   pair.inform("b", [{ kind: "deleteMkts", sendIds: [100] }]);
+  // HDR, SK {D(TCP_AO 1)}  -->
   pair.step("a: INFORMATIONAL request {D(TCP_AO 1)}");
+  //                                <--  HDR, SK {D(TCP_AO 100)}
   pair.step("b: INFORMATIONAL request {D(TCP_AO 100)}");
+  //                                <--  HDR, SK {}
   pair.step("b: INFORMATIONAL response {}");
+  // HDR, SK {}  -->
   pair.step("a: INFORMATIONAL response {}");
 });
 
 test("a request to rekey an MKT that we are deleting: TEMPORARY_FAILURE (RFC 7296 section 2.25.1)", () => {
   const pair = Pair.established();
   pair.inform("a", [{ kind: "deleteMkts", sendIds: [1] }]);
+  // HDR, SK {D(TCP_AO 1)}  -->
   const deletion = pair.take();
   pair.createMkt("b", 7, { rekeys: 100 });
+  //                                <--  HDR, SK {N(REKEY_SA), SA, Ni, TSi, TSr}
   pair.step("b: CREATE_CHILD_SA request {N(REKEY_SA), SA, N, TSi, TSr, N(KMP_KEYIDS_TAKEN)}");
+  // HDR, SK {N(TEMPORARY_FAILURE)}  -->
   pair.step("a: CREATE_CHILD_SA response {N(TEMPORARY_FAILURE)}");
   pair.deliver(deletion);
   pair.elapse(10);
@@ -121,8 +134,10 @@ test("ike-sa: release deletes the IKE SA when it was idle, liveness checks do no
 test("the deletion of an IKE SA is answered with an empty response (RFC 7296 section 1.4.1)", () => {
   const pair = Pair.established();
   pair.input("a", { kind: "closeIkeSa", peer: "b" });
+  // HDR, SK {D(IKE)}  -->
   pair.step("a: INFORMATIONAL request {D(IKE)}");
   assert.deepEqual(pair.b.states, []);
+  //                                <--  HDR, SK {}
   const response = pair.step("b: INFORMATIONAL response {}");
   assert.deepEqual(pair.a.states, []);
   assert.ok(response);
@@ -151,6 +166,7 @@ test("both ends delete the IKE SA at once (RFC 7296 section 2.25.2)", () => {
 test("requests under way when the peer deletes the IKE SA go on in a new one, a few times", () => {
   const pair = Pair.established();
   const requestId = pair.createMkt("a", 2);
+  // HDR, SK {SA, Ni, TSi, TSr}  -->
   pair.take(); // lost
   pair.input("b", { kind: "closeIkeSa", peer: "a" });
   pair.elapse(1);
@@ -171,6 +187,7 @@ test("configure: a peer that is gone loses its IKE SA and its requests", () => {
   assert.ok(pair.sent.some(({ text }) => text === "INFORMATIONAL request {D(IKE)}"));
   // Now it is a stranger
   pair.createMkt("b", 7);
+  //                                <--  HDR(A,0), SAi1, KEi, Ni
   pair.step();
   assert.deepEqual(pair.wire, []);
   assert.equal(pair.a.endpoint.counters.unknownSource, 1);
@@ -206,7 +223,9 @@ test("a status notify that is not known is ignored, an error in a response is a 
     plaintext[7] = 48_700 & 0xff;
   };
   pair.inform("a", [{ kind: "freeze", seconds: 1 }]);
+  // HDR, SK {N(48700)}  -->
   pair.step();
+  //                                <--  HDR, SK {}
   pair.step("b: INFORMATIONAL response {}");
   assert.deepEqual(pair.b.of("freeze"), []);
   pair.b.crypto.tamper = (plaintext) => {
@@ -214,6 +233,8 @@ test("a status notify that is not known is ignored, an error in a response is a 
     plaintext[7] = 8300 & 0xff;
   };
   pair.b.policy.decide = () => ({ kind: "refuse", notifyType: NotifyType.NO_ADDITIONAL_SAS, detail: "" });
+  // HDR, SK {SA, Ni, TSi, TSr}  -->
+  //                                <--  HDR, SK {N(8300)}
   pair.createMkt("a", 2);
   pair.flush();
   assert.equal(pair.a.last("mktFailed").failure.notifyType, 8300);

@@ -15,6 +15,7 @@ import { aesGcm, otherEnd, peerOf, termsOf } from "./peers.ts";
 /** A genuine IKE_SA_INIT request of a's, taken from the wire. */
 function genuineRequest(pair: Pair): Uint8Array {
   pair.createMkt("a", 1);
+  // HDR(A,0), SAi1, KEi, Ni  -->
   return pair.take(`a: ${saInitRequest}`).data;
 }
 
@@ -89,6 +90,7 @@ test("two IKE_SA_INIT requests with one SPI and nonces that begin alike are two 
   assert.notDeepEqual(toOther?.data, toRequest?.data);
   // Each is known again, and the true one comes up
   toB(pair, request);
+  //                                <--  HDR(A,B), SAr1, KEr, Nr
   const again = pair.take();
   assert.deepEqual(again.data, toRequest?.data);
   pair.deliver(again);
@@ -136,12 +138,16 @@ test("a peer that rekeys without end has to delete the old IKE SAs first: TEMPOR
   const pair = Pair.established({ settings: { ikeSasPerPeer: 3 } });
   const rekey = (): void => {
     pair.input("a", { kind: "rekeyIkeSa", peer: "b" });
+    // HDR, SK {SA, Ni, KEi}  -->
     pair.step("a: CREATE_CHILD_SA request {SA, N, KE}");
+    //                                <--  HDR, SK {SA, Nr, KEr}, the third time HDR, SK {N(TEMPORARY_FAILURE)}
     pair.step();
   };
   rekey();
+  // HDR, SK {D(IKE)}  -->
   pair.take("a: INFORMATIONAL request {D(IKE)}");
   rekey();
+  // HDR, SK {D(IKE)}  -->
   pair.take("a: INFORMATIONAL request {D(IKE)}");
   rekey();
   assert.equal(pair.sent.at(-1)?.text, "CREATE_CHILD_SA response {N(TEMPORARY_FAILURE)}");

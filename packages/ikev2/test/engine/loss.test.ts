@@ -12,11 +12,19 @@ const stories: Readonly<
     { readonly begin: () => Pair; readonly act: (pair: Pair) => void; readonly check: (pair: Pair) => void }
   >
 > = {
+  // HDR(A,0), SAi1, KEi, Ni  -->
+  //                                <--  HDR(A,B), SAr1, KEr, Nr
+  // HDR, SK {IDi, N(INITIAL_CONTACT), IDr, AUTH, SAi2, TSi, TSr}  -->
+  //                                <--  HDR, SK {IDr, AUTH, SAr2, TSi, TSr}
   "IKE_SA_INIT and IKE_AUTH": {
     begin: () => new Pair(),
     act: (pair) => void pair.createMkt("a", 1),
     check: (pair) => pair.assertSameMkt(1),
   },
+  // HDR(A,0), SAi1, KEi, Ni  -->
+  //                                <--  HDR(A,B), SAr1, KEr, Nr, CERTREQ, CERTREQ
+  // HDR, SK {IDi, CERT, N(INITIAL_CONTACT), CERTREQ, CERTREQ, IDr, AUTH, SAi2, TSi, TSr}  -->
+  //                                <--  HDR, SK {IDr, CERT, AUTH, SAr2, TSi, TSr}
   "raw public keys": {
     begin: () => {
       const [a, b] = [ed25519Key(), ed25519Key()];
@@ -33,16 +41,26 @@ const stories: Readonly<
     act: (pair) => void pair.createMkt("a", 1),
     check: (pair) => pair.assertSameMkt(1),
   },
+  // HDR(A,0), SAi1, KEi, Ni  -->
+  //                                <--  HDR(A,0), N(COOKIE)
+  // HDR(A,0), N(COOKIE), SAi1, KEi, Ni  -->
+  //                                <--  HDR(A,B), SAr1, KEr, Nr
+  // HDR, SK {IDi, N(INITIAL_CONTACT), IDr, AUTH, SAi2, TSi, TSr}  -->
+  //                                <--  HDR, SK {IDr, AUTH, SAr2, TSi, TSr}
   "with a cookie": {
     begin: () => new Pair({ settings: { cookieThreshold: 0 } }),
     act: (pair) => void pair.createMkt("a", 1),
     check: (pair) => pair.assertSameMkt(1),
   },
+  // HDR, SK {SA, Ni, KEi, TSi, TSr}  -->
+  //                                <--  HDR, SK {SA, Nr, KEr, TSi, TSr}
   "CREATE_CHILD_SA with PFS": {
     begin: () => withPfs(),
     act: (pair) => void pair.createMkt("a", 2, { terms: { keyExchange: [KeyExchangeMethod.CURVE25519] } }),
     check: (pair) => pair.assertSameMkt(2),
   },
+  //                                <--  HDR, SK {N(REKEY_SA), SA, Ni, TSi, TSr}
+  // HDR, SK {SA, Nr, TSi, TSr}  -->
   "rekey of an MKT by the responder of the IKE SA": {
     begin: () => Pair.established(),
     act: (pair) => void pair.createMkt("b", 7, { rekeys: 100 }),
@@ -52,6 +70,10 @@ const stories: Readonly<
       assert.equal(pair.b.last("mktNegotiated").replaces, 100);
     },
   },
+  //                                <--  HDR, SK {SA, Ni, KEi}
+  // HDR, SK {SA, Nr, KEr}  -->
+  //                                <--  HDR, SK {D(IKE)}
+  // HDR, SK {}  -->
   "rekey of the IKE SA, and its delete": {
     begin: () => Pair.established(),
     act: (pair) => pair.input("b", { kind: "rekeyIkeSa", peer: "a" }) && undefined,
@@ -62,6 +84,10 @@ const stories: Readonly<
       assert.deepEqual(pair.b.endpoint.ikeSas()[0]?.mkts, [100]);
     },
   },
+  //                                <--  HDR, SK {N(KMP_KEY_STATE)}
+  // HDR, SK {}  -->
+  //                                <--  HDR, SK {D(TCP_AO 100)}
+  // HDR, SK {D(TCP_AO 1)}  -->
   "INFORMATIONAL with KEY_STATE and D": {
     begin: () => Pair.established(),
     act: (pair) => {

@@ -54,7 +54,14 @@ export function peerHashesOf(payloads: readonly Payload[]): readonly number[] | 
   return supportedSignatureHashes.filter((hash) => said.includes(hash));
 }
 
-/** TCP-AO does not survive a NAT (RFC 5925 section 9.2), so one on the path is worth a line in the log. */
+const NAT_ADVICE =
+  "TCP-AO will not work through it, and IKE does not move to port 4500 by itself: " +
+  "if only IKE goes this way, make 4500 our first port and the peer's";
+
+/**
+ * TCP-AO does not survive a NAT (RFC 5925 section 9.2), so one on the path is worth a line in the log. We do not move to
+ * port 4500, as RFC 7296 section 2.23 asks of initiators that support NAT traversal: there is nothing to traverse to.
+ */
 export function reportNat(engine: EngineContext, payloads: readonly Payload[], path: Path, peer?: string): void {
   const isTranslated = (notifyType: number, address: UdpAddress): boolean => {
     const hashes = payloadsOf(payloads, "N").filter((notify) => notify.notifyType === notifyType);
@@ -64,12 +71,13 @@ export function reportNat(engine: EngineContext, payloads: readonly Payload[], p
   const source = isTranslated(NotifyType.NAT_DETECTION_SOURCE_IP, path.source);
   const destination = isTranslated(NotifyType.NAT_DETECTION_DESTINATION_IP, path.destination);
   if (!source && !destination) return;
+  const whose = [...(source ? ["the peer's"] : []), ...(destination ? ["our"] : [])];
   engine.log({
     name: "natDetected",
     level: "warn",
     ...(peer === undefined ? {} : { peer }),
     remote: path.source,
-    detail: `a NAT changes ${[source ? "the peer's" : "", destination ? "our" : ""].filter(Boolean).join(" and ")} address: TCP-AO will not work`,
+    detail: `a NAT changes ${whose.join(" and ")} address: ${NAT_ADVICE}`,
   });
 }
 
