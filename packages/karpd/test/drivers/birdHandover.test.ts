@@ -5,6 +5,10 @@ import { findProtocol } from "../../src/drivers/bird/configScan.ts";
 import { createBirdDriver } from "../../src/drivers/bird/driver.ts";
 import { editBlock } from "../../src/drivers/bird/editBlock.ts";
 import { createBirdHandover } from "../../src/drivers/bird/handover.ts";
+import { obstacle } from "../../src/drivers/bird/look.ts";
+import { parseProtocolDetails } from "../../src/drivers/bird/protocolDetails.ts";
+import type { Reply } from "../../src/drivers/bird/replies.ts";
+import { birdSettings } from "../../src/drivers/bird/settings.ts";
 import { HandoverFailure } from "../../src/ports/handover.ts";
 import { FakeBird } from "./fakeBird.ts";
 import { context, folder, key, sessionOf } from "./support.ts";
@@ -56,7 +60,10 @@ test("takeOver refuses while somebody's edit waits; what BIRD does not take goes
     "protocol bgp r2 {",
     'protocol bgp r2 {\n  password "x";',
   );
-  await writeFile(bird.config, before);
+  const startedAt = Date.now();
+  // The kernel's clock of files lags by up to a tick
+  do await writeFile(bird.config, before);
+  while ((await stat(bird.config)).mtimeMs <= startedAt);
   await assert.rejects(
     handover.takeOver(session),
     (error) => error instanceof HandoverFailure && /run birdc configure first/.test(error.message),
@@ -107,4 +114,25 @@ test("drift: somebody's hand in karp's file is said, a changed word of ours is p
   assert.match((await drift()) ?? "", /changed by somebody|not written by karp/);
   assert.equal((await driver.apply(session, keys)).kind, "foreign");
   assert.equal(await readFile(bird.include, "utf8"), theirs);
+});
+
+test("the session's VRF and the protocol's must be the same: the kernel looks keys up by VRF", () => {
+  const reply = (vrf: readonly string[]): Reply => ({
+    code: 0,
+    lines: [
+      { code: 1002, text: "r2         BGP        ---        up     1763708400.000000  Established" },
+      ...vrf.map((text) => ({ code: 1006, text })),
+      { code: 1006, text: "  BGP state:          Established" },
+      { code: 1006, text: "    Neighbor address: 2001:0db8::2" },
+    ],
+  });
+  const status = { version: "3.4.0", lastReconfigurationAt: 0, state: "running" } as const;
+  const said = (lines: readonly string[], changes: Parameters<typeof sessionOf>[2]): string | undefined => {
+    const session = sessionOf("bird", {}, { remoteAddress: "2001:db8:0::2", ...changes });
+    return obstacle({ status, protocol: parseProtocolDetails(reply(lines), "r2") }, session, birdSettings(session));
+  };
+  assert.equal(said([], {}), undefined);
+  assert.equal(said(["  VRF:                red"], { vrf: "red" }), undefined);
+  assert.match(said(["  VRF:                red"], {}) ?? "", /has vrf "red", the session has none: set vrf: red/);
+  assert.match(said([], { vrf: "red" }) ?? "", /has no `vrf`, the session has vrf: red: take `vrf` out/);
 });

@@ -66,7 +66,7 @@ async function survey(context: DriverContext, session: SessionConfiguration): Pr
   const peoples = [...inFile.filter(isStatic), ...(inBlock ?? [])];
   const edit = await editBlock(block, settings.include);
   const protection = protectionOf(found, peoples);
-  const ids = peoples.map(idsOf).join(", ");
+  const ids = idsText(peoples);
   const where = `protocol ${settings.protocolName}, ${block.file} line ${block.line}`;
   return {
     protection,
@@ -76,8 +76,14 @@ async function survey(context: DriverContext, session: SessionConfiguration): Pr
     isPrepared: inFile.some((key) => !isStatic(key)),
     isUp: look.protocol !== undefined && isEstablished(look.protocol),
     leftOver:
-      inBlock === undefined ? [] : [`${block.file} line ${block.line}: the keys ${ids} in the block may be taken out`],
+      inBlock === undefined
+        ? []
+        : [`${block.file} line ${block.line}: the keys ${idsText(inBlock)} in the block may be taken out`],
   };
+}
+
+function idsText(keys: readonly FileKey[]): string {
+  return [...new Set(keys.map(idsOf))].join(", ");
 }
 
 function protectionOf({ look, block, inBlock, inFile }: Found, peoples: readonly FileKey[]): Survey["protection"] {

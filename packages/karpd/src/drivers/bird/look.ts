@@ -49,7 +49,15 @@ export function obstacle(look: Look, session: SessionConfiguration, settings: Bi
   if (neighborAddress !== undefined && !isSameAddress(neighborAddress, session.remoteAddress)) {
     return `protocol ${name} has neighbor ${printable(neighborAddress)}, the session has remote ${session.remoteAddress}`;
   }
-  return undefined;
+  return vrfObstacle(protocol.vrf, session.vrf, name);
+}
+
+/** The kernel looks TCP-AO keys up by VRF too: BIRD's and karp's must be the same. */
+function vrfObstacle(birds: string | undefined, ours: string | undefined, name: string): string | undefined {
+  if (birds === ours) return undefined;
+  const quoted = birds === undefined ? "no `vrf`" : `vrf "${printable(birds)}"`;
+  const fix = birds === undefined ? "take `vrf` out of the session" : `set vrf: ${printable(birds)} in the session`;
+  return `protocol ${name} has ${quoted}, the session has ${ours === undefined ? "none" : `vrf: ${ours}`}: ${fix}`;
 }
 
 /** A BIRD without TCP-AO. */

@@ -14,6 +14,8 @@ export interface ProtocolDetails {
   readonly bgpState?: string;
   readonly neighborAddress?: string;
   readonly neighborRange?: string;
+  /** Absent: the default one. */
+  readonly vrf?: string;
   readonly tcpAo?: TcpAoDetails;
 }
 
@@ -47,6 +49,7 @@ export function parseProtocolDetails(reply: Reply, name: string): ProtocolDetail
   const bgpState = field(details, "BGP state");
   const neighborAddress = field(details, "Neighbor address")?.replace(/ onlink$/, "");
   const neighborRange = field(details, "Neighbor range");
+  const vrf = field(details, "VRF");
   const tcpAo = tcpAoDetails(details);
   return {
     name,
@@ -57,6 +60,7 @@ export function parseProtocolDetails(reply: Reply, name: string): ProtocolDetail
     ...(bgpState !== undefined && { bgpState }),
     ...(neighborAddress !== undefined && { neighborAddress }),
     ...(neighborRange !== undefined && { neighborRange }),
+    ...(vrf !== undefined && { vrf }),
     ...(tcpAo && { tcpAo }),
   };
 }
