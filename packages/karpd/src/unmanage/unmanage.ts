@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { StoreSettings } from "../config/settings.ts";
 import { ControlClient, ControlError } from "../control/client.ts";
 import type { SessionConfiguration } from "../core/configuration.ts";
@@ -46,14 +47,27 @@ export async function manage(site: Site): Promise<Told> {
   return await mark(site, "manage", "");
 }
 
+const BUSY_TRIES = 20;
+const BUSY_MILLISECONDS = 500;
+
+/** A driver that is at work is waited for, within reason. */
+async function ask(socketPath: string, path: string, session: string): Promise<string> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return ((await new ControlClient(socketPath).post(path, { session })) as { readonly text: string }).text;
+    } catch (error) {
+      const isBusy = error instanceof ControlError && error.code === "busy";
+      if (!isBusy || tries === BUSY_TRIES) throw error;
+      await delay(BUSY_MILLISECONDS);
+    }
+  }
+}
+
 /** By the running karp, or where none runs in its store. */
 async function mark(site: Site, what: "unmanage" | "manage", at: string): Promise<Told> {
   const { session, socketPath } = site;
   try {
-    const reply = (await new ControlClient(socketPath).post(`/v1/${what}`, { session: session.name })) as {
-      readonly text: string;
-    };
-    return { ok: true, lines: [reply.text] };
+    return { ok: true, lines: [await ask(socketPath, `/v1/${what}`, session.name)] };
   } catch (error) {
     if (!(error instanceof ControlError)) throw error;
     if (what === "unmanage" && error.code === "unmanaged") return { ok: true, lines: [error.message] };

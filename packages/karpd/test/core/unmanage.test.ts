@@ -66,6 +66,20 @@ test("unmanaged in the middle of a rollover: both keys stay, and the peer's segm
   assertNoViolations(pair);
 });
 
+test("while the driver writes, nothing is left to people: what it writes would come after them", () => {
+  const pair = makePair();
+  keyed(pair);
+  pair.world.run(120);
+  pair.a.daemon.latencyMilliseconds = 5000;
+  const applies = appliesOf(pair);
+  pair.a.command({ kind: "RKMP_rekeySA", session: "r" });
+  assert.ok(pair.world.runUntil(() => appliesOf(pair) > applies, 60));
+  const busy = pair.a.command({ kind: "unmanage", session: "r" });
+  assert.equal(busy?.ok === false && busy.code, "busy");
+  assert.ok(pair.world.runUntil(() => pair.a.ask({ kind: "unmanage", session: "r" }, 1)?.ok === true, 120));
+  assertNoViolations(pair);
+});
+
 test("a session that nobody left to people, or that is not there, is not managed by saying so", () => {
   const pair = makePair();
   keyed(pair);

@@ -56,6 +56,14 @@ function unmanage(turn: Turn, roll: Roll, requestId: number, session: string): A
   if (association === undefined) return notManaged(roll, session);
   if (association.closing !== undefined)
     return { ok: false, code: "busy", text: `the keys of ${session} are being revoked` };
+  const { activity } = association.driver;
+  // Its answer would come when people have begun to work on the keys
+  if (activity.name === "applying" || activity.name === "revoking")
+    return {
+      ok: false,
+      code: "busy",
+      text: `the keys of ${session} are being written just now; try again in a moment`,
+    };
   roll.unmanage(association);
   const reply = { ok: true, text: `karp leaves session ${session} alone; its keys stay in place` } as const;
   replyWhenStored(turn, [association], { requestId, reply, promise: `that ${session} is not managed` });
