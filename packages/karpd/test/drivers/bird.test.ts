@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { chmod, mkdir, readdir, readFile, rename, stat, symlink, unlink, writeFile } from "node:fs/promises";
 import { createServer, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
+import { converse } from "../../src/drivers/bird/controlSocket.ts";
 import { createBirdDriver } from "../../src/drivers/bird/driver.ts";
 import { type DriverContext, systemClock } from "../../src/drivers/context.ts";
 import { FakeBird, type FakeBirdOptions } from "./fakeBird.ts";
@@ -440,6 +441,25 @@ test("the control socket goes away at any command, before it is done or after: t
     }
   }
   assert.equal(bird.restarts, restarts);
+});
+
+test("hundreds of sessions ask one BIRD in turn: its socket queues few connections, and nobody is left out", async (t) => {
+  const server = createServer((socket) => {
+    socket.write("0001 BIRD 3.4.0 ready.\n");
+    socket.on("data", () => socket.write("0013 Daemon is up and running\n")).on("error", () => {});
+  });
+  const path = `${folder(t)}/bird.ctl`;
+  await new Promise<void>((resolve) => server.listen({ path, backlog: 8 }, resolve));
+  t.after(() => server.close());
+  const { clock } = context();
+  const one = (n: number) =>
+    converse(path, clock, async (line) => {
+      if (n % 7 === 0) throw new Error("this one fails, and gives its place away too");
+      return (await line.ask("show status")).code;
+    });
+  const results = await Promise.allSettled(Array.from({ length: 200 }, (_, n) => one(n)));
+  const answered = results.filter((result) => result.status === "fulfilled" && result.value === 13);
+  assert.equal(answered.length, 200 - 29);
 });
 
 test("answers without end, and octets that are no answer, are pending; BIRD's silence ends with a time-out", async (t) => {

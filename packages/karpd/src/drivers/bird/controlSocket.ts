@@ -25,13 +25,37 @@ export interface Conversation {
 }
 
 const ANSWER_TIMEOUT_MILLISECONDS = 10_000;
+/**
+ * BIRD's control socket queues few connections, and a busy BIRD accepts late: further ones get EAGAIN. With hundreds of
+ * sessions on one BIRD the conversations take turns; more than one, for a `configure` may take long.
+ */
+const MOST_CONVERSATIONS = 4;
+const conversations = new Map<string, { running: number; readonly waiting: (() => void)[] }>();
 
 /**
  * Connects, talks, hangs up. BIRD serves its control socket from its main loop, so a connection is kept no longer than
- * needed.
+ * needed. A conversation begins no other one.
  * @throws BirdUnreachable
  */
 export async function converse<T>(
+  path: string,
+  clock: DriverClock,
+  talk: (conversation: Conversation) => Promise<T>,
+): Promise<T> {
+  const turns = conversations.get(path) ?? { running: 0, waiting: [] };
+  conversations.set(path, turns);
+  if (turns.running >= MOST_CONVERSATIONS) await new Promise<void>((resolve) => turns.waiting.push(resolve));
+  else turns.running++;
+  try {
+    return await converseNow(path, clock, talk);
+  } finally {
+    const next = turns.waiting.shift(); // takes the place over
+    if (next !== undefined) next();
+    else if (--turns.running === 0) conversations.delete(path);
+  }
+}
+
+async function converseNow<T>(
   path: string,
   clock: DriverClock,
   talk: (conversation: Conversation) => Promise<T>,
