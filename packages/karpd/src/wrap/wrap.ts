@@ -43,13 +43,10 @@ export async function wrap(options: WrapOptions): Promise<never> {
   becomeSubreaper();
   const ended = Promise.withResolvers<ChildEnd>();
   let pid: number | undefined;
-  const endings: ChildEnd[] = [];
-  // Before the start: a child that ends at once must not be missed
   const reap = (): void => {
-    for (let end = reapChild(); end !== undefined; end = reapChild()) {
-      if (pid === undefined) endings.push(end);
-      else if (end.pid === pid) ended.resolve(end);
-    }
+    // A child whose exec fails is waited for by who started it, until the launch is over
+    if (pid === undefined) return;
+    for (let end = reapChild(); end !== undefined; end = reapChild()) if (end.pid === pid) ended.resolve(end);
   };
   process.on("SIGCHLD", reap);
   // Signals alone do not keep a process of Node.js alive
@@ -64,8 +61,7 @@ export async function wrap(options: WrapOptions): Promise<never> {
     throw error;
   });
   pid = launched.pid;
-  const early = endings.find((end) => end.pid === launched.pid);
-  if (early !== undefined) ended.resolve(early);
+  reap();
   const trouble = storeDescriptor(launched.listener, process.env);
   if (trouble !== undefined) say(trouble);
   const served = serve(new Notifications(launched.listener, architecture), options);
