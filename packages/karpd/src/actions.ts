@@ -85,6 +85,11 @@ export const actions: CommandActions = {
     console.log(await show(what, options, Date.now()));
   },
 
+  handout: async (session, options) => {
+    const { handout } = await import("./cli/handout.ts");
+    process.stdout.write(await handout(session, options));
+  },
+
   command: async (path, body, options) => {
     const { control } = await import("./cli/commands.ts");
     console.log(await control(path, body, options));

@@ -1,8 +1,10 @@
 import { Command, InvalidArgumentError, Option } from "commander";
+import type { HandoutOptions } from "./handout.ts";
 import { type LifeActions, lifeCommands } from "./life.ts";
 import type { Showable } from "./show.ts";
 import { CommandFailure, parseDuration } from "./text.ts";
 
+const handoutFormats = ["ios-xr", "ios-xe", "junos", "eos", "sros", "bird", "rfc8177"] as const;
 const DEFAULT_CONFIGURATION = "/etc/karp/karp.yaml";
 const DEFAULT_SOCKET = "/run/karp/control.sock";
 
@@ -20,6 +22,7 @@ export interface CommandActions extends LifeActions {
     what: Showable,
     options: { readonly socket: string; readonly json: boolean; readonly rfc7210?: boolean; readonly session?: string },
   ): Promise<void>;
+  handout(session: string, options: HandoutOptions): Promise<void>;
   command(path: string, body: unknown, options: { readonly socket: string; readonly json: boolean }): Promise<void>;
 }
 
@@ -201,6 +204,17 @@ function keyCommands(program: Command, actions: CommandActions): void {
   command("thaw [session]", "end a freeze").action((session: string | undefined, options: Common) =>
     actions.command("/v1/thaw", session === undefined ? {} : { session }, options),
   );
+  program
+    .command("handout <session>")
+    .description("the keys for a neighbour without karp (`peer: none`), in the words of its vendor; given once a chain")
+    .addOption(socketOption())
+    .addOption(new Option("--format <format>", "whose words").choices(handoutFormats).makeOptionMandatory())
+    .option("--again", "the same keys once more, which is noted", false)
+    .option(
+      "--encrypt-to <file>",
+      "a certificate in PEM: only who has its key can read it (CMS, for openssl cms -decrypt)",
+    )
+    .action((session: string, options: HandoutOptions) => actions.handout(session, options));
   command("reload", "read the configuration again; all or nothing").action((options: Common) =>
     actions.command("/v1/reload", {}, options),
   );

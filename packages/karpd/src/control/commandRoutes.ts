@@ -1,10 +1,19 @@
 import { Secret } from "@karp/ikev2";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Static } from "typebox";
-import type { Command, CommandReply, LocalCaller, ManualKey } from "../core/machine.ts";
+import type { Command, CommandReply, Handout, LocalCaller, ManualKey } from "../core/machine.ts";
 import type { ControlBackend } from "./backend.ts";
 import { peerCredentials } from "./peerCredentials.ts";
-import { AdminKeyNameBody, FreezeBody, ManualKeyBody, Reply, RevokeBody, SessionBody, ThawBody } from "./schemas.ts";
+import {
+  AdminKeyNameBody,
+  FreezeBody,
+  HandoutBody,
+  ManualKeyBody,
+  Reply,
+  RevokeBody,
+  SessionBody,
+  ThawBody,
+} from "./schemas.ts";
 
 type Session = Static<typeof SessionBody>;
 
@@ -71,6 +80,12 @@ export function commandRoutes(app: FastifyInstance, backend: ControlBackend): vo
       caller: await caller(),
     }),
   );
+  post<Static<typeof HandoutBody>>(
+    "handout",
+    "keys for a neighbour without karp, for an entitled local caller; once a chain",
+    HandoutBody,
+    async ({ session, again }, caller) => ({ kind: "handout", session, again, caller: await caller() }),
+  );
   post<Static<typeof ManualKeyBody>>(
     "Keytable_insertSA",
     "store a key that was made elsewhere",
@@ -132,16 +147,27 @@ const STATUS: Readonly<Record<string, number>> = {
   frozen: 409,
   unmanaged: 409,
   keyInUse: 409,
+  handedOut: 409,
+  dated: 409,
   keyIdInUse: 409,
   notStored: 503,
 };
 
 function answer(reply: FastifyReply, result: CommandReply): FastifyReply {
   if (!result.ok) return reply.status(STATUS[result.code] ?? 422).send(result);
-  const { key, ...rest } = result;
-  // The only place where a master key leaves karp towards a program: Keytable_getSA, after the entitlement check.
+  const { key, handout, ...rest } = result;
+  if (handout !== undefined) return reply.send({ ...rest, handout: exposeHandout(handout) });
+  // Here and below are the only places where master keys leave karp towards a program, after the entitlement check.
   const exposed = key && { ...key, masterKey: key.masterKey.expose((octets) => Buffer.from(octets).toString("hex")) };
   return reply.send(exposed === undefined ? rest : { ...rest, key: exposed });
+}
+
+function exposeHandout({ keys, ...rest }: Handout): object {
+  const exposed = keys.map(({ masterKey, ...key }) => ({
+    ...key,
+    masterKey: masterKey.expose((octets) => Buffer.from(octets).toString("latin1")),
+  }));
+  return { ...rest, keys: exposed };
 }
 
 function manualKey({ key, ...rest }: Static<typeof ManualKeyBody>): ManualKey {

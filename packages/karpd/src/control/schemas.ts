@@ -32,6 +32,13 @@ export const ManualKeyBody = Type.Object(
   },
   { additionalProperties: false },
 );
+export const HandoutBody = Type.Object(
+  {
+    session: SessionName,
+    again: Type.Boolean({ default: false, description: "give the keys of a chain once more" }),
+  },
+  { additionalProperties: false },
+);
 export const AdminKeyNameBody = Type.Object(
   { adminKeyName: Type.String({ minLength: 3, maxLength: 96 }) },
   { additionalProperties: false },
@@ -55,6 +62,7 @@ export const Reply = Type.Object(
     code: Type.Optional(Type.String({ description: "stable code of a failure" })),
     adminKeyName: Type.Optional(Type.String()),
     key: Type.Optional(Type.Unknown({ description: "Keytable_getSA only" })),
+    handout: Type.Optional(Type.Unknown({ description: "handout only" })),
     changes: Type.Optional(Type.Array(Type.String())),
   },
   { additionalProperties: false },

@@ -20,6 +20,7 @@ const commands = [
   "revoke",
   "freeze",
   "thaw",
+  "handout",
   "reload",
 ];
 const shown = ["peers", "sessions", "keys", "rollovers", "events"];
@@ -50,7 +51,11 @@ describe("command line", { concurrency: 2 }, () => {
       assert.equal(status, 0, words.join(" "));
       assert.match(text, new RegExp(`^Usage: karp ${words.join(" ")} `), words.join(" "));
       assert.ok(
-        words[0] === "init" || words[0] === "run" || (words[0] === "show" && words.length === 1) || /--json/.test(text),
+        words[0] === "init" ||
+          words[0] === "run" ||
+          words[0] === "handout" ||
+          (words[0] === "show" && words.length === 1) ||
+          /--json/.test(text),
         `${words.join(" ")} has --json`,
       );
     }
