@@ -23,5 +23,8 @@ try {
 
 /** Errors that their own modules have worded for people. */
 function isNamed(error: unknown): boolean {
-  return error instanceof Error && ["StoreError", "ListenError", "ControlSocketError"].includes(error.name);
+  return (
+    error instanceof Error &&
+    ["StoreError", "ListenError", "ControlSocketError", "KeyerSocketError", "KeyerRefused"].includes(error.name)
+  );
 }

@@ -1,6 +1,5 @@
 // A process that holds keys: nobody reads its memory, and nothing writes it to disk.
 import { createRequire } from "node:module";
-import v8 from "node:v8";
 
 const PR_SET_DUMPABLE = 4;
 const RLIMIT_CORE = 4;
@@ -13,15 +12,12 @@ const RLIMIT_CORE = 4;
 export function hardenProcess(log: (text: string) => void): readonly string[] {
   // Node opens its debugger on this signal unless somebody else wants it
   process.on("SIGUSR1", () => log("SIGUSR1 opens no debugger here"));
-  process.on("SIGUSR2", () => log("SIGUSR2 writes no report here"));
   if (process.report !== undefined) {
     process.report.reportOnSignal = false;
     process.report.reportOnFatalError = false;
     process.report.reportOnUncaughtException = false;
   }
-  const dangerous = dangerousOptions();
-  v8.stopCoverage?.();
-  return [...dangerous, ...withoutDumps()];
+  return [...dangerousOptions(), ...withoutDumps()];
 }
 
 /** Options by which Node would show its memory; they cannot be taken back, so the process must not begin with them. */

@@ -5,7 +5,7 @@ import { codeOf, type DescribedSocket, errnoOf, type OpenSocket, type SocketHold
 import { isConnectOf, vrfIndexOf } from "./match.ts";
 import type { KeySocketOutcome } from "./protocol.ts";
 import { type Keyed, keyedOn, mustBeSigned, type SocketKeyer } from "./socketKeyer.ts";
-import { addMissing, askForPreferred, deleteUnwanted } from "./socketKeys.ts";
+import { addMissing, askForPreferred, deleteUnwanted, makeRoom } from "./socketKeys.ts";
 
 interface Destination {
   readonly address: string;
@@ -49,7 +49,7 @@ function keyFor(keyer: SocketKeyer, keyed: Keyed, open: OpenSocket): KeySocketOu
     return { kind: mustBeSigned(keyed) || keys.length > 0 ? "waiting" : "unsigned", session: name };
   }
   const wish = keyedOn(keyer, keyed);
-  const failure = addMissing(open, wish) ?? askForPreferred(open, wish);
+  const failure = makeRoom(open, wish) ?? addMissing(open, wish) ?? askForPreferred(open, wish);
   if (failure !== undefined) return { kind: "refused", errno: "EKEYREJECTED", reason: failure.reason };
   deleteUnwanted(open, wish);
   return { kind: "keyed", session: name };

@@ -10,7 +10,15 @@ import { type Kernel, type KernelSocket, linuxKernel, type OpenSocket } from "./
 import type { Ledger } from "./ledger.ts";
 import { type InterfaceIndex, isConnectionOf, isListenerOf, vrfIndexOf } from "./match.ts";
 import { type ConnectionKeys, observationOf } from "./observation.ts";
-import { addMissing, askForPreferred, deleteUnwanted, type Failure, keysOf, type Wish } from "./socketKeys.ts";
+import {
+  addMissing,
+  askForPreferred,
+  deleteUnwanted,
+  type Failure,
+  keysOf,
+  makeRoom,
+  type Wish,
+} from "./socketKeys.ts";
 import { GONE, SocketTable } from "./socketTable.ts";
 
 export type SocketKeyerLog = (level: "debug" | "info" | "warning" | "error", text: string) => void;
@@ -91,7 +99,6 @@ export class SocketKeyer implements Keyer {
     if (before === undefined) return { kind: "refused", reason: unknownSession(name) };
     const fault = keySetFault(keys);
     if (fault !== undefined) return { kind: "refused", reason: fault };
-    this.#options.ledger.note(name, keys);
     const closedKey = keys.length > 0 ? undefined : before.closedKey;
     const keyed = this.#set({ ...before, keys, closedKey });
     this.#announce("keyed", name);
@@ -120,7 +127,6 @@ export class SocketKeyer implements Keyer {
     if (before === undefined) return { kind: "failed", reason: unknownSession(name) };
     const fault = keySetFault(keep);
     if (fault !== undefined) return { kind: "failed", reason: fault };
-    this.#options.ledger.note(name, keep);
     const closedKey = keep.length > 0 ? undefined : makeClosedKey(before.session);
     const keyed = this.#set({ ...before, keys: keep, closedKey });
     this.#announce("keyed", name);
@@ -183,7 +189,6 @@ export class SocketKeyer implements Keyer {
   #set(keyed: Keyed): Keyed {
     this.#keyed.set(keyed.session.name, keyed);
     this.#settled.delete(keyed.session.name);
-    if (keyed.closedKey !== undefined) this.#options.ledger.note(keyed.session.name, [keyed.closedKey]);
     return keyed;
   }
 
@@ -221,7 +226,7 @@ export class SocketKeyer implements Keyer {
     this.#table.findHolders(sockets);
     const failures: Failure[] = [];
     // Every socket has the new keys before one asks for them, and before the old ones leave any
-    const steps = [this.#addTo, this.#askOn, this.#deleteFrom] as const;
+    const steps = [this.#makeRoomOn, this.#addTo, this.#askOn, this.#deleteFrom] as const;
     let open = sockets;
     for (const step of steps) {
       open = open.filter((socket) => {
@@ -230,7 +235,7 @@ export class SocketKeyer implements Keyer {
         if (failure !== undefined) failures.push(failure);
         return failure === undefined;
       });
-      if (failures.length > 0 && step === this.#addTo) break;
+      if (failures.length > 0 && step !== this.#askOn) break;
     }
     const settled = this.#settled.get(keyed.session.name) ?? new Set();
     this.#settled.set(keyed.session.name, settled);
@@ -255,6 +260,12 @@ export class SocketKeyer implements Keyer {
     const { closedKey, keys = [] } = keyed;
     const isClosed = socket.state === "listen" && closedKey !== undefined && keys.length === 0;
     return { ...keyedOn(this, keyed), keys: isClosed ? [closedKey] : keys };
+  }
+
+  #makeRoomOn(keyed: Keyed, socket: KernelSocket): Failure | undefined | typeof GONE {
+    if (keyed.keys === undefined) return undefined;
+    const wish = this.#wishFor(keyed, socket);
+    return this.#table.borrow(socket, (open) => (open.isSigned() ? makeRoom(open, wish) : undefined));
   }
 
   #addTo(keyed: Keyed, socket: KernelSocket): Failure | undefined | typeof GONE {
@@ -334,6 +345,7 @@ export function keyedOn(
     ifindex: vrf === "missing" ? undefined : vrf.index,
     keys,
     isOurs: (ids) => ledger.isOurs(session.name, ids),
+    note: (key) => ledger.note(session.name, [key]),
     isSame: (key) => ledger.fingerprint(session.name, key) === fingerprintOf(key),
   };
 }

@@ -13,23 +13,33 @@ export interface Wish {
   isOurs(ids: Ids): boolean;
   /** Whether the key under these IDs is this one. */
   isSame(key: DriverKey): boolean;
+  /** Said before the key is written: one that is written and not known would be foreign for ever. */
+  note(key: DriverKey): void;
 }
 
 type Ids = Pick<DriverKey, "sendId" | "recvId">;
 
 export type Failure = Exclude<ApplyOutcome, { readonly kind: "installed" }>;
 
-/** Deletes first what stands in the way of a wanted key, then adds; stops at the first that the kernel does not take. */
-export function addMissing(open: OpenSocket, wish: Wish): Failure | undefined {
-  const present = keysOf(open, wish);
-  const obstacles = present.filter((one) => wish.keys.some((key) => collides(wish, key, one)));
-  for (const one of obstacles) {
-    const failure = makeRoom(open, wish, one);
+/** Deletes what stands in the way of a wanted key: the kernel takes only one key with an ID. */
+export function makeRoom(open: OpenSocket, wish: Wish): Failure | undefined {
+  for (const one of keysOf(open, wish)) {
+    if (!wish.keys.some((key) => collides(wish, key, one))) continue;
+    const failure = clear(open, wish, one);
     if (failure !== undefined) return failure;
   }
+  return undefined;
+}
+
+/** Adds the wanted keys that are not there, after {@link makeRoom}; stops at the first that the kernel does not take. */
+export function addMissing(open: OpenSocket, wish: Wish): Failure | undefined {
+  const present = new Set(keysOf(open, wish).map(idsOf));
   for (const key of wish.keys) {
-    if (present.some((one) => idsOf(one) === idsOf(key) && !obstacles.includes(one))) continue;
-    const failure = attempt([key], () => add(open, wish, key));
+    if (present.has(idsOf(key))) continue;
+    const failure = attempt([key], () => {
+      wish.note(key);
+      add(open, wish, key);
+    });
     if (failure !== undefined) return failure;
   }
   return undefined;
@@ -41,7 +51,7 @@ function collides(wish: Wish, key: DriverKey, one: KernelKeyStatus): boolean {
   return idsOf(one) !== idsOf(key) || !wish.isSame(key);
 }
 
-function makeRoom(open: OpenSocket, wish: Wish, one: KernelKeyStatus): Failure | undefined {
+function clear(open: OpenSocket, wish: Wish, one: KernelKeyStatus): Failure | undefined {
   if (!wish.isOurs(one)) {
     const reason = `the socket has a key ${idsOf(one)} for ${wish.peer} that karp did not install; take it out, or add the IDs to reserved-key-ids`;
     return { kind: "foreign", reason };

@@ -1,0 +1,153 @@
+// A kernel with TCP sockets of made-up processes, which refuses what Linux refuses.
+
+import { Secret } from "@karp/ikev2";
+import { LinuxTcpAoError, type LinuxTcpAoErrorCode } from "@karp/tcp-ao/linux";
+import type {
+  DescribedSocket,
+  Kernel,
+  KernelKeyStatus,
+  KernelMkt,
+  KernelSocket,
+  OpenSocket,
+} from "../../src/keyer/kernel.ts";
+import type { DriverKey } from "../../src/ports/routingDriver.ts";
+
+export const LOCAL = "10.0.0.1";
+export const REMOTE = "10.0.0.2";
+
+export class FakeSocket {
+  readonly socket: KernelSocket;
+  keys: Mutable<KernelKeyStatus>[] = [];
+  /** Octets by "SendID/RecvID", in hex. */
+  readonly octets = new Map<string, string>();
+  isSigned: boolean;
+  isDestroyed = false;
+  md5Peer: string | undefined;
+
+  constructor(socket: Partial<KernelSocket> & Pick<KernelSocket, "cookie" | "state">, isSigned = true) {
+    const isListener = socket.state === "listen";
+    this.socket = {
+      domain: "ipv4",
+      localAddress: isListener ? "0.0.0.0" : LOCAL,
+      localPort: 179,
+      remoteAddress: isListener ? "0.0.0.0" : REMOTE,
+      remotePort: isListener ? 0 : 40_000,
+      interfaceIndex: 0,
+      inode: Number(socket.cookie) + 1000,
+      uid: 0,
+      ...socket,
+    };
+    this.isSigned = isListener || isSigned;
+  }
+
+  get ids(): readonly string[] {
+    return this.keys.map(({ sendId, recvId }) => `${sendId}/${recvId}`);
+  }
+
+  use(sendId: number): void {
+    for (const key of this.keys) key.isCurrent = key.sendId === sendId;
+  }
+
+  get rnext(): number | undefined {
+    return this.keys.find(({ isRnext }) => isRnext)?.recvId;
+  }
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+export class FakeKernel implements Kernel {
+  sockets: FakeSocket[] = [];
+  /** Every setsockopt, in order. */
+  readonly calls: string[] = [];
+  /** Algorithms that it lacks. */
+  lacks = new Set<string>();
+  walks = 0;
+
+  probe() {
+    return { supported: true as const, algorithms: ["aes-128-cmac-96", "hmac-sha-1-96"] as const };
+  }
+
+  list(port: number): readonly KernelSocket[] {
+    const alive = this.sockets.filter(({ isDestroyed }) => !isDestroyed).map(({ socket }) => socket);
+    return alive.filter(({ localPort, remotePort }) => localPort === port || remotePort === port);
+  }
+
+  holders(inodes: ReadonlySet<number>) {
+    this.walks++;
+    return new Map([...inodes].map((inode) => [inode, [{ pid: 7, fd: inode }]] as const));
+  }
+
+  destroy({ cookie }: KernelSocket): void {
+    this.calls.push(`destroy ${cookie}`);
+    this.#by(cookie).isDestroyed = true;
+  }
+
+  borrow<T>(_holder: unknown, { cookie }: KernelSocket, use: (open: OpenSocket) => T): T {
+    return use(this.#open(this.#by(cookie)));
+  }
+
+  borrowDescriptor<T>(holder: { fd: number }, use: (open: OpenSocket, described: DescribedSocket) => T): T {
+    const found = this.sockets.find(({ socket }) => socket.inode === holder.fd);
+    if (found === undefined) throw refusal("badDescriptor");
+    const { cookie, domain, localAddress, interfaceIndex } = found.socket;
+    return use(this.#open(found), { cookie, domain, type: "stream", protocol: 6, localAddress, interfaceIndex });
+  }
+
+  #by(cookie: bigint): FakeSocket {
+    const found = this.sockets.find(({ socket, isDestroyed }) => socket.cookie === cookie && !isDestroyed);
+    if (found === undefined) throw refusal("socketChanged");
+    return found;
+  }
+
+  #open(fake: FakeSocket): OpenSocket {
+    const { cookie, state } = fake.socket;
+    return {
+      keys: () => fake.keys,
+      isSigned: () => fake.isSigned,
+      add: (key) => {
+        this.calls.push(`add ${cookie} ${key.sendId}/${key.recvId}`);
+        if (this.lacks.has(key.algorithm)) throw refusal("algorithmUnknown");
+        if (fake.md5Peer === key.peer) throw refusal("md5Conflict");
+        if (!fake.isSigned) throw refusal("connectionNotAuthenticated");
+        if (fake.keys.some((one) => one.sendId === key.sendId || one.recvId === key.recvId)) throw refusal("keyExists");
+        fake.keys.push(statusOf(key));
+        fake.octets.set(`${key.sendId}/${key.recvId}`, Buffer.from(key.masterKey).toString("hex"));
+      },
+      delete: (key) => {
+        this.calls.push(`delete ${cookie} ${key.sendId}/${key.recvId}`);
+        const found = fake.keys.find((one) => one.sendId === key.sendId && one.recvId === key.recvId);
+        if (found === undefined) throw refusal("keyNotFound");
+        if (found.isCurrent || found.isRnext) throw refusal("keyInUse");
+        fake.keys = fake.keys.filter((one) => one !== found);
+      },
+      askFor: (recvId) => {
+        this.calls.push(`ask ${cookie} ${recvId}`);
+        if (state === "listen") throw refusal("invalidArgument");
+        for (const key of fake.keys) key.isRnext = key.recvId === recvId;
+      },
+    };
+  }
+}
+
+function statusOf(key: KernelMkt): Mutable<KernelKeyStatus> {
+  const { peer, sendId, recvId, algorithm, coversTcpOptions = true } = key;
+  const numbers = { prefixLength: 32, macLengthBytes: 12, keyLengthBytes: key.masterKey.length, good: 0n, bad: 0n };
+  const flags = { coversTcpOptions, isCurrent: false, isRnext: false };
+  return { peer, sendId, recvId, algorithm, algorithmName: algorithm, ...numbers, ...flags };
+}
+
+function refusal(code: LinuxTcpAoErrorCode): LinuxTcpAoError {
+  return new LinuxTcpAoError("TCP_AO_ADD_KEY", { code, advice: `made up: ${code}` }, "EMADEUP");
+}
+
+export function key(id: number, use: DriverKey["use"] = "accept", octet = id): DriverKey {
+  return {
+    adminKeyName: `r2/${String(id).padStart(16, "0")}`,
+    sendId: id,
+    recvId: id,
+    algorithm: "aes-128-cmac-96",
+    coversTcpOptions: true,
+    masterKey: new Secret(new Uint8Array(16).fill(octet)),
+    use,
+  };
+}

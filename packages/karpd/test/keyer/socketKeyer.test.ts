@@ -1,0 +1,260 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import type { SessionMode } from "../../src/core/configuration.ts";
+import { keySocket } from "../../src/keyer/keySocket.ts";
+import { Ledger } from "../../src/keyer/ledger.ts";
+import { SocketKeyer } from "../../src/keyer/socketKeyer.ts";
+import { FakeKernel, FakeSocket, key, REMOTE } from "./fakeKernel.ts";
+import { session } from "./session.ts";
+
+interface Bench {
+  readonly kernel: FakeKernel;
+  readonly keyer: SocketKeyer;
+  readonly log: string[];
+  /** As after the keyer was killed: only the ledger's file is left. */
+  restart(): SocketKeyer;
+}
+
+function bench(t: TestContext, mode: SessionMode = "opportunistic", sessions = [session(mode)]): Bench {
+  const folder = mkdtempSync(join(tmpdir(), "karp-keyer-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const kernel = new FakeKernel();
+  const log: string[] = [];
+  const make = (): SocketKeyer =>
+    new SocketKeyer({
+      sessions,
+      ledger: new Ledger(join(folder, "written.json"), (text) => log.push(text)),
+      indexOf: (name) => (name === "red" ? 9 : undefined),
+      log: (_, text) => log.push(text),
+      kernel,
+    });
+  return { kernel, keyer: make(), log, restart: make };
+}
+
+const listener = (cookie = 1n): FakeSocket => new FakeSocket({ cookie, state: "listen" });
+const connection = (cookie = 2n, isSigned = true): FakeSocket =>
+  new FakeSocket({ cookie, state: "established" }, isSigned);
+
+test("a rollover: added everywhere, then asked for, then the old one is deleted where nobody uses it", async (t) => {
+  const { kernel, keyer } = bench(t);
+  const [a, b] = [listener(), connection()];
+  kernel.sockets = [a, b];
+  assert.deepEqual(await keyer.apply("r2", [key(1, "preferred")]), { kind: "installed" });
+  b.use(1);
+  assert.deepEqual(await keyer.apply("r2", [key(1, "deprecated"), key(2, "preferred")]), { kind: "installed" });
+  assert.deepEqual(kernel.calls.splice(0), ["add 1 1/1", "add 2 1/1", "ask 2 1", "add 1 2/2", "add 2 2/2", "ask 2 2"]);
+  b.use(2);
+  assert.deepEqual(await keyer.apply("r2", [key(2, "preferred")]), { kind: "installed" });
+  assert.deepEqual(kernel.calls, ["delete 1 1/1", "delete 2 1/1"]);
+});
+
+test("a key that is current or rnext is never deleted", async (t) => {
+  const { kernel, keyer } = bench(t);
+  const one = connection();
+  kernel.sockets = [one];
+  await keyer.apply("r2", [key(1, "preferred")]);
+  one.use(1);
+  const outcome = await keyer.apply("r2", [key(2, "preferred")]);
+  assert.equal(outcome.kind, "pending");
+  assert.deepEqual(one.ids, ["1/1", "2/2"]);
+  assert.ok(!kernel.calls.some((call) => call.startsWith("delete")));
+});
+
+test("keys that karp did not write stay, and one in the way is foreign", async (t) => {
+  const { kernel, keyer } = bench(t);
+  const one = listener();
+  kernel.sockets = [one];
+  await keyer.apply("r2", [key(5)]);
+  one.keys.push({ ...(one.keys[0] as (typeof one.keys)[0]), sendId: 9, recvId: 9 });
+  assert.deepEqual(await keyer.apply("r2", [key(6)]), { kind: "installed" });
+  assert.deepEqual(one.ids, ["9/9", "6/6"]);
+  const outcome = await keyer.apply("r2", [key(6), key(9)]);
+  assert.equal(outcome.kind, "foreign");
+  assert.deepEqual(one.ids, ["9/9", "6/6"]);
+});
+
+test("the same IDs with another secret: the older key of ours makes room", async (t) => {
+  const { kernel, keyer } = bench(t);
+  const one = listener();
+  kernel.sockets = [one];
+  await keyer.apply("r2", [key(1, "accept", 1)]);
+  assert.deepEqual(await keyer.apply("r2", []), { kind: "installed" });
+  assert.deepEqual(await keyer.apply("r2", [key(1, "accept", 2)]), { kind: "installed" });
+  assert.equal(one.octets.get("1/1"), "02".repeat(16));
+});
+
+test("the keys of a socket that comes later are there with the next look; nothing is walked for known ones", async (t) => {
+  const { kernel, keyer } = bench(t);
+  kernel.sockets = [listener(1n)];
+  await keyer.apply("r2", [key(1, "preferred")]);
+  // bgpd restarts
+  kernel.sockets = [listener(3n)];
+  keyer.tick();
+  assert.deepEqual(kernel.sockets[0]?.ids, ["1/1"]);
+  const { walks } = kernel;
+  keyer.tick();
+  assert.equal(kernel.walks, walks);
+});
+
+test("after the keyer's own restart keys that it wrote before are deleted, on the word of its ledger", async (t) => {
+  const { kernel, keyer, restart } = bench(t);
+  const one = listener();
+  kernel.sockets = [one];
+  await keyer.apply("r2", [key(1), key(2)]);
+  const again = restart();
+  again.tick();
+  assert.deepEqual(one.ids, ["1/1", "2/2"], "nothing is touched before karpd has spoken");
+  assert.deepEqual(await again.apply("r2", [key(2)]), { kind: "installed" });
+  assert.deepEqual(one.ids, ["2/2"]);
+});
+
+test("the ledger holds fingerprints and never octets", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "karp-keyer-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const file = join(folder, "written.json");
+  new Ledger(file, () => undefined).note("r2", [key(1, "accept", 0xab)]);
+  const text = readFileSync(file, "utf8");
+  assert.match(text, /^\{"r2":\{"1\/1":"[0-9a-f]{16}"\}\}$/);
+  assert.ok(!text.includes("abab"));
+});
+
+test("required: an unsigned connection is closed and a listener refuses unsigned SYNs before karpd has spoken", (t) => {
+  const { kernel, keyer } = bench(t, "required");
+  const [a, b] = [listener(), connection(2n, false)];
+  kernel.sockets = [a, b];
+  keyer.tick();
+  assert.equal(a.keys.length, 1);
+  assert.equal(b.isDestroyed, true);
+});
+
+test("opportunistic: an unsigned connection stays until both ends are ready for a key", async (t) => {
+  const { kernel, keyer } = bench(t);
+  const one = connection(2n, false);
+  kernel.sockets = [listener(), one];
+  assert.deepEqual(await keyer.apply("r2", [key(1)]), { kind: "installed" });
+  assert.equal(one.isDestroyed, false);
+  assert.deepEqual(await keyer.apply("r2", [key(1, "preferred")]), { kind: "installed" });
+  assert.equal(one.isDestroyed, true);
+});
+
+test("other peers' connections and listeners on other ports are never touched", async (t) => {
+  const { kernel, keyer } = bench(t, "required");
+  const other = new FakeSocket({ cookie: 5n, state: "established", remoteAddress: "10.0.0.3" }, false);
+  const web = new FakeSocket({ cookie: 6n, state: "listen", localPort: 80 });
+  const v6 = new FakeSocket({ cookie: 7n, state: "listen", domain: "ipv6", localAddress: "::", isIpv6Only: true });
+  kernel.sockets = [other, web, v6];
+  await keyer.apply("r2", [key(1, "preferred")]);
+  keyer.tick();
+  assert.deepEqual(kernel.calls, []);
+});
+
+test("a dual-stack listener gets the key of an IPv4 peer", async (t) => {
+  const { kernel, keyer } = bench(t);
+  const mapped = new FakeSocket({ cookie: 7n, state: "listen", domain: "ipv6", localAddress: "::", isIpv6Only: false });
+  kernel.sockets = [mapped];
+  assert.deepEqual(await keyer.apply("r2", [key(1)]), { kind: "installed" });
+  assert.deepEqual(mapped.ids, ["1/1"]);
+});
+
+test("a session in a VRF is keyed there and nowhere else", async (t) => {
+  const { kernel, keyer } = bench(t, "required", [session("required", { vrf: "red" })]);
+  const inside = new FakeSocket({ cookie: 8n, state: "listen", interfaceIndex: 9 });
+  const blue = new FakeSocket({ cookie: 9n, state: "listen", interfaceIndex: 10 });
+  kernel.sockets = [inside, blue];
+  assert.deepEqual(await keyer.apply("r2", [key(1)]), { kind: "installed" });
+  assert.deepEqual([inside.ids, blue.ids], [["1/1"], []]);
+});
+
+test("several connections of one session: the one that lags behind speaks for all", async (t) => {
+  const { kernel, keyer } = bench(t);
+  const [a, b] = [connection(2n), connection(3n)];
+  kernel.sockets = [a, b];
+  await keyer.apply("r2", [key(1, "deprecated"), key(2, "preferred")]);
+  a.use(2);
+  b.use(1);
+  for (const one of [...a.keys, ...b.keys]) one.good = one.recvId === 2 ? 4n : 7n;
+  for (const one of b.keys) if (one.recvId === 2) one.good = 0n;
+  const outcome = await keyer.observe("r2");
+  assert.ok(outcome.kind === "observed");
+  assert.deepEqual(outcome.observation, {
+    connections: 2,
+    currentSendId: 1,
+    rnextRecvId: 2,
+    recvIdsPresent: [1, 2],
+    goodByRecvId: new Map([
+      [1, 14],
+      [2, 0],
+    ]),
+    badTotal: 0,
+  });
+});
+
+test("an algorithm that the kernel lacks and an MD5 password are refused by the key's name", async (t) => {
+  const { kernel, keyer } = bench(t);
+  const one = listener();
+  kernel.sockets = [one];
+  kernel.lacks.add("aes-128-cmac-96");
+  const outcome = await keyer.apply("r2", [key(1)]);
+  assert.ok(outcome.kind === "refused");
+  assert.deepEqual(outcome.adminKeyNames, [key(1).adminKeyName]);
+  kernel.lacks.clear();
+  one.md5Peer = REMOTE;
+  assert.equal((await keyer.apply("r2", [key(1)])).kind, "refused");
+});
+
+test("revoke closes connections that use the key and leaves the listener closed", async (t) => {
+  const { kernel, keyer } = bench(t);
+  const [a, b] = [listener(), connection()];
+  kernel.sockets = [a, b];
+  await keyer.apply("r2", [key(1, "preferred")]);
+  b.use(1);
+  assert.deepEqual(await keyer.revoke("r2", []), { kind: "revoked" });
+  assert.equal(b.isDestroyed, true);
+  assert.equal(a.keys.length, 1);
+  assert.notEqual(a.ids[0], "1/1");
+});
+
+test("revoke keeps a connection that already uses another key", async (t) => {
+  const { kernel, keyer } = bench(t);
+  const one = connection();
+  kernel.sockets = [listener(), one];
+  await keyer.apply("r2", [key(1), key(2, "preferred")]);
+  one.use(2);
+  assert.deepEqual(await keyer.revoke("r2", [key(2, "preferred")]), { kind: "revoked" });
+  assert.deepEqual([one.isDestroyed, one.ids], [false, ["2/2"]]);
+});
+
+test("a session that the keyer's own configuration does not have is refused", async (t) => {
+  const { keyer } = bench(t);
+  assert.equal((await keyer.apply("other", [key(1)])).kind, "refused");
+  assert.equal((await keyer.revoke("other", [])).kind, "failed");
+});
+
+test("without a socket the keys wait for one", async (t) => {
+  const { keyer } = bench(t);
+  assert.equal((await keyer.apply("r2", [key(1)])).kind, "pending");
+});
+
+test("a supervised connect: keyed, held, unsigned or none of ours", async (t) => {
+  const { kernel, keyer } = bench(t, "required");
+  const wanted: string[] = [];
+  keyer.onWanted((name) => wanted.push(name));
+  const fresh = new FakeSocket({ cookie: 4n, state: "syn-sent", localAddress: "0.0.0.0" });
+  kernel.sockets = [fresh];
+  const ask = (address: string, port = 179) => keySocket(keyer, { pid: 7, fd: fresh.socket.inode }, { address, port });
+  assert.deepEqual(ask("10.0.0.3"), { kind: "notOurs" });
+  assert.deepEqual(ask(REMOTE, 80), { kind: "notOurs" });
+  assert.deepEqual(ask(REMOTE), { kind: "waiting", session: "r2" });
+  assert.deepEqual(wanted, ["r2"]);
+  await keyer.apply("r2", [key(1)]);
+  assert.deepEqual(ask(REMOTE), { kind: "waiting", session: "r2" }, "the peer has not confirmed it");
+  await keyer.apply("r2", [key(1, "preferred")]);
+  assert.deepEqual(ask(REMOTE), { kind: "keyed", session: "r2" });
+  assert.deepEqual([fresh.ids, fresh.rnext], [["1/1"], 1]);
+  const { keyer: lax } = bench(t, "opportunistic");
+  const outcome = keySocket(lax, { pid: 7, fd: 1 }, { address: REMOTE, port: 179 });
+  assert.equal(outcome.kind, "refused", "a descriptor that is not there");
+});
