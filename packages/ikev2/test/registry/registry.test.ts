@@ -76,6 +76,7 @@ function copyOfRegistry(): string {
   mkdirSync(join(copy, "packages", "ikev2", "src"), { recursive: true });
   writeFileSync(join(copy, "package.json"), '{"type":"module"}');
   cpSync(join(root, "registry"), join(copy, "registry"), { recursive: true });
+  cpSync(join(root, "scripts/nodeVersion.js"), join(copy, "scripts/nodeVersion.js"));
   cpSync(join(root, "packages/ikev2/src/registry"), join(copy, "packages/ikev2/src/registry"), { recursive: true });
   return copy;
 }
