@@ -208,7 +208,7 @@ export class Gatekeeper implements MktPolicy {
     return isManaged ? undefined : this.#facts.get(unmanagedFact(name));
   }
 
-  /** What `karp unmanage` and `karp manage` do; the fact outlives this process. */
+  /** What `karp unmanage` and `karp manage` do; the fact survives a restart. */
   #releases(turn: Turn): Pick<Roll, "unmanagedSince" | "unmanage" | "manage"> {
     return {
       unmanagedSince: (association) => this.unmanagedSince(association),
