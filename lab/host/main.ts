@@ -27,7 +27,7 @@ const OPTIONS = {
   qemu: { type: "boolean", default: false },
   long: { type: "boolean", default: false },
   "require-all": { type: "boolean", default: false },
-  jobs: { type: "string", default: "2" },
+  jobs: { type: "string", default: "3" },
   help: { type: "boolean", short: "h", default: false },
 } as const;
 

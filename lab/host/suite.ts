@@ -1,4 +1,4 @@
-// All scenarios, two at a time, and the closing line.
+// All scenarios, some at a time, and the closing line.
 import { loadScenario, scenarioNames } from "../lib/scenario.ts";
 import type { Machine } from "./guest.ts";
 import { MissingError, UsageError } from "./need.ts";
@@ -43,7 +43,8 @@ async function plan({ long, uml, qemu }: SuiteOptions): Promise<Planned[]> {
     planned.push({ ...wish, label: name, machine: uml });
     if (long && scenario.alsoUnderQemu) planned.push({ ...wish, label: `${name}-qemu`, machine: qemu });
   }
-  return planned;
+  // Those that may take longest begin first, so that none is left alone at the end
+  return planned.sort((one, other) => other.timeoutSeconds - one.timeoutSeconds);
 }
 
 async function runOne({ machine, ...wish }: Planned, { requireAll }: SuiteOptions): Promise<Outcome> {

@@ -280,7 +280,6 @@ const typedFile = Type.Object(fileWords);
 export type SessionWords = Static<typeof typedSession>;
 export type SharedWords = Static<typeof typedDefaults>;
 export type RolloverWords = Static<typeof rolloverSchema>;
-type SoloWords = Static<typeof soloSchema>;
 export type IkeWords = Static<typeof ikeSchema>;
 export type FileWords = Static<typeof typedFile> & {
   readonly defaults?: SharedWords;
