@@ -70,6 +70,8 @@ export class Frr implements RoutingDaemon {
       await giveToFrr();
       for (const program of ["zebra", "mgmtd"]) this.#others.push(this.#spawn(program, []));
     }
+    // A new bgpd counts its connections anew
+    this.#since.clear();
     this.#bgpd = this.#spawn("bgpd", ["-p", "179"]);
     await this.#configure();
   }
