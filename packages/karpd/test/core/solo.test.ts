@@ -303,3 +303,29 @@ test("the next chain is asked for 30 days before the end; a key is accepted a we
   const { acceptFrom, acceptUntil } = datesFrom(end, 45 * 86_400);
   assert.deepEqual([acceptFrom, acceptUntil], [Date.UTC(2026, 11, 25), Date.UTC(2027, 1, 22)]);
 });
+
+test("a routing daemon that does not count by key: what the neighbour asks for counts, and the old key stays till its end", () => {
+  const pair = makeSolo({ mode: "required" });
+  pair.a.daemon.countsKeys = false;
+  pair.world.run(10);
+  new Neighbour(pair, handout(pair), { lateSeconds: 200 });
+  assert.ok(pair.world.runUntil(() => current(pair)?.recvId === 1, 300));
+  for (const keyId of [2, 3]) {
+    assert.ok(
+      pair.world.runUntil(() => current(pair)?.recvId === keyId, 1.2 * period),
+      `no switch to ${keyId}`,
+    );
+    const old = alive(pair).find(({ recvId }) => recvId === keyId - 1);
+    const end = Date.parse(old?.hardExpiresAt ?? "");
+    pair.world.run((end - pair.world.now().wall) / 1000 - 60);
+    assert.ok(
+      alive(pair).some(({ recvId }) => recvId === keyId - 1),
+      "kept to the end of its dates",
+    );
+    assert.ok(
+      pair.world.runUntil(() => !alive(pair).some(({ recvId }) => recvId === keyId - 1), period),
+      "then gone",
+    );
+  }
+  assertNoViolations(pair);
+});

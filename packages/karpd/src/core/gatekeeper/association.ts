@@ -165,7 +165,8 @@ export interface Preferred {
   readonly timesBarred: number;
 }
 
-export type Proof = "traffic" | "peer" | "idle" | "restored";
+/** "asked": the neighbour of a chain asks for the key, and the routing daemon does not count segments by key. */
+export type Proof = "traffic" | "peer" | "idle" | "restored" | "asked";
 
 export interface Retiring {
   readonly name: "retiring";

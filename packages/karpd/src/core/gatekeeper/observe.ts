@@ -15,6 +15,7 @@ import {
 import { DRIVER_TIMEOUT_SECONDS, loseKeys, setDriver } from "./install.ts";
 import { originFact } from "./makeMkt.ts";
 import { removalDueAt } from "./removalRules.ts";
+import { isOfChain, isUncounted } from "./solo/dates.ts";
 import type { Turn } from "./turn.ts";
 
 /** While a rollover moves, and otherwise. */
@@ -218,7 +219,9 @@ function reviewProof(association: Association): void {
   const sendId = association.watch.last?.observation.currentSendId;
   if (mkt?.situation.name !== "current" || sendId === undefined) return;
   const isAskedFor = sendId === mkt.row.sendId;
-  const proof = !isAskedFor ? "restored" : mkt.wasUsed ? "traffic" : mkt.situation.proof;
+  const observation = association.watch.last?.observation;
+  const isAsked = isOfChain(mkt) && observation !== undefined && isUncounted(observation);
+  const proof = !isAskedFor ? "restored" : mkt.wasUsed ? "traffic" : isAsked ? "asked" : mkt.situation.proof;
   if (proof !== mkt.situation.proof) mkt.situation = { ...mkt.situation, proof };
 }
 
@@ -239,6 +242,7 @@ function becomeCurrent(turn: Turn, association: Association, mkt: Mkt, proof: Pr
     peer: "the peer says so",
     idle: "there is no connection, both ends are ready",
     restored: "as before",
+    asked: "the neighbour asks for it",
   };
   turn.event(association, "rolloverCompleted", "info", `key ${mkt.fingerprint} is current: ${how[proof]}`, {
     mkt,

@@ -3,6 +3,7 @@ import { KeyState } from "@karp/ikev2";
 import { later, latest } from "../time.ts";
 import { type Association, currentMkt, isAccepted, type Mkt, type Retiring } from "./association.ts";
 import { type Facts, granted, type Permission, refuse } from "./permission.ts";
+import { instantOf, overlapEnd } from "./solo/dates.ts";
 
 /** How old an observation may be on which a key is removed, and how long the key must not have been seen in use. */
 const FRESH_SECONDS = 10;
@@ -68,24 +69,25 @@ function isReplaced(association: Association, mkt: Mkt, situation: Retiring, fac
   }
   const due = removalDueAt(association, situation);
   if (facts.now.monotonic < due) return refuse("clock", "the old key is kept for a while", due);
-  if (!isCommittedTo(association, successor, mkt)) {
-    return refuse("peer", "the peer has not been seen to leave the old key");
+  if (!isCommittedTo(association, successor, mkt, facts)) {
+    const isAsked = successor.situation.name === "current" && successor.situation.proof === "asked";
+    const at = isAsked ? instantOf(overlapEnd(mkt, successor), facts.now) : undefined;
+    return refuse("peer", "the peer has not been seen to leave the old key", at);
   }
   return granted;
 }
 
 /** The peer sends with the successor, says that it does, or said that it will not prefer the old one again. */
-function isCommittedTo(association: Association, successor: Mkt, old: Mkt): boolean {
+function isCommittedTo(association: Association, successor: Mkt, old: Mkt, { now }: Facts): boolean {
   if (old.row.peerDeletedAt !== undefined) return true;
   // Level-triggered: it says so for as long as the old one is current there.
   if (old.row.peerState === KeyState.inUse) return false;
   if (successor.row.peerState === KeyState.inUse) return true;
   // An idle session, or one from before a restart, proves nothing about the peer's end: its own word is needed.
-  return (
-    successor.situation.name === "current" &&
-    successor.situation.proof === "traffic" &&
-    association.driver.confirmed?.get(successor) === "preferred"
-  );
+  if (successor.situation.name !== "current" || association.driver.confirmed?.get(successor) !== "preferred")
+    return false;
+  const { proof } = successor.situation;
+  return proof === "traffic" || (proof === "asked" && now.wall >= overlapEnd(old, successor));
 }
 
 /** It was never current; but the peer may prefer it if it ever heard "ready". */

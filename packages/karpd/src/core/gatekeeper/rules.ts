@@ -1,5 +1,6 @@
 import type { Instant, NegotiatedMkt } from "@karp/ikev2";
 import { KeyState } from "@karp/ikev2";
+import type { Observation } from "../../ports/routingDriver.ts";
 import { later, latest } from "../time.ts";
 import {
   type Association,
@@ -14,7 +15,7 @@ import {
 } from "./association.ts";
 import { type Facts, granted, type Permission, refuse } from "./permission.ts";
 import { mayDelete, mayRemove } from "./removalRules.ts";
-import { dueAt, isDue, isOfChain } from "./solo/dates.ts";
+import { dueAt, isDue, isOfChain, isUncounted } from "./solo/dates.ts";
 
 /**
  * The decisions that no session may be dropped by, apart from the machinery that acts on them. Each is a question about
@@ -142,11 +143,16 @@ function provenCurrent(association: Association, mkt: Mkt, facts: Facts): Proof 
   if (!facts.observes) return peerUsesIt ? "peer" : undefined;
   if (last === undefined || last.at < mkt.situation.confirmedAt) return undefined;
   const { connections, currentSendId } = last.observation;
-  if (currentSendId === mkt.row.sendId) {
-    if (mkt.wasUsed) return "traffic";
-    if (peerUsesIt) return "peer";
-  }
-  return connections === 0 && isIdleAtBothEnds(mkt, mkt.situation.wasIdle) ? "idle" : undefined;
+  const seen = currentSendId === mkt.row.sendId ? proofOfUse(mkt, last.observation, peerUsesIt) : undefined;
+  if (seen !== undefined || connections !== 0) return seen;
+  return isIdleAtBothEnds(mkt, mkt.situation.wasIdle) ? "idle" : undefined;
+}
+
+/** Our current_key is this one. */
+function proofOfUse(mkt: Mkt, observation: Observation, peerUsesIt: boolean): Proof | undefined {
+  if (mkt.wasUsed) return "traffic";
+  if (peerUsesIt) return "peer";
+  return isOfChain(mkt) && isUncounted(observation) ? "asked" : undefined;
 }
 
 /**

@@ -23,6 +23,8 @@ export class RoutingDaemon {
   end: TcpEnd | undefined;
   observes = true;
   canListKeys = true;
+  /** It counts segments by key, and knows the KeyID of the last one. */
+  countsKeys = true;
   latencyMilliseconds = 20;
   /** Outcomes in place of the next ones; undefined: as usual. */
   script: (ApplyOutcome | undefined)[] = [];
@@ -107,8 +109,10 @@ export class RoutingDaemon {
         connections: isSigned ? 1 : 0,
         ...(isSigned && end.current !== undefined ? { currentSendId: end.current.sendId } : {}),
         ...(isSigned && end.rnext !== undefined ? { rnextRecvId: end.rnext.recvId } : {}),
-        goodByRecvId: new Map(this.good),
-        ...(isSigned && this.received !== undefined ? { receivedKeyId: this.received } : {}),
+        ...(this.countsKeys
+          ? { goodByRecvId: new Map(this.good) }
+          : { goodTotal: [...this.good.values()].reduce((sum, good) => sum + good, 0) }),
+        ...(this.countsKeys && isSigned && this.received !== undefined ? { receivedKeyId: this.received } : {}),
         ...(this.canListKeys ? { recvIdsPresent: [...this.keys.keys()] } : {}),
       },
     };

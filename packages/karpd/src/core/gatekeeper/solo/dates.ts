@@ -1,4 +1,5 @@
 import type { Instant, Now, UnixMilliseconds } from "@karp/ikev2";
+import type { Observation } from "../../../ports/routingDriver.ts";
 import type { KeyTableRow } from "../../keytable/row.ts";
 import { later, wallLater } from "../../time.ts";
 import { type Association, candidates, isServing, type Mkt } from "../association.ts";
@@ -114,4 +115,19 @@ export function patienceSeconds(everySeconds: number): number {
 /** From when on the next chain is asked for. */
 export function renewalAt(lastSendUntil: UnixMilliseconds, everySeconds: number): UnixMilliseconds {
   return wallLater(lastSendUntil, -Math.min(NOTICE_SECONDS, everySeconds));
+}
+
+/**
+ * The daemon cannot tell which key segments come with. That the neighbour asks for a key shows that it has it, and by RFC
+ * 5925 section 7.5 it sends with the one that we ask for.
+ */
+export function isUncounted({ goodByRecvId, receivedKeyId, connections, goodTotal = 0 }: Observation): boolean {
+  return goodByRecvId === undefined && receivedKeyId === undefined && (connections ?? 0) > 0 && goodTotal > 0;
+}
+
+/** When nobody who keeps to the dates sends with the old key any more, or accepts it alone. */
+export function overlapEnd(old: Mkt, { row }: Mkt): UnixMilliseconds {
+  const { sendLifetimeStart = row.acceptLifetimeStart, acceptLifetimeStart } = row;
+  const after = 2 * sendLifetimeStart - acceptLifetimeStart;
+  return Math.max(after, isOfChain(old) ? (old.row.acceptLifetimeEnd ?? after) : after) as UnixMilliseconds;
 }
