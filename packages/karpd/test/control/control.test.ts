@@ -190,6 +190,7 @@ describe("control interface", { concurrency: 4 }, () => {
       "manage",
       "RKMP_generateSA",
       "RKMP_rekeySA",
+      "handout",
       "Keytable_getSA",
       "Keytable_insertSA",
       "Keytable_rekeySA",
