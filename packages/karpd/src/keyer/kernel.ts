@@ -44,8 +44,8 @@ export interface OpenSocket {
   isSigned(): boolean;
   add(key: KernelMkt): void;
   delete(key: KernelKeyDeletion): void;
-  /** Asks the peer for this key; flags of the socket stay as they are. */
-  askFor(recvId: number): void;
+  /** Asks the peer for this key, and with `sendId` sends with that one too; flags of the socket stay as they are. */
+  askFor(recvId: number, sendId?: number): void;
 }
 
 export const linuxKernel: Kernel = {
@@ -77,7 +77,8 @@ function openSocket(fd: number): OpenSocket {
       }, false),
     add: (key) => addKey(fd, key),
     delete: (key) => deleteKey(fd, key),
-    askFor: (recvId) => updateInfo(fd, { rnextKey: recvId }),
+    askFor: (recvId, sendId) =>
+      updateInfo(fd, { rnextKey: recvId, ...(sendId !== undefined && { currentKey: sendId }) }),
   };
 }
 

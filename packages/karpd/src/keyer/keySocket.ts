@@ -5,7 +5,7 @@ import { codeOf, type DescribedSocket, errnoOf, type OpenSocket, type SocketHold
 import { isConnectOf, vrfIndexOf } from "./match.ts";
 import type { KeySocketOutcome } from "./protocol.ts";
 import { type Keyed, keyedOn, mustBeSigned, type SocketKeyer } from "./socketKeyer.ts";
-import { addMissing, askForPreferred, deleteUnwanted, makeRoom } from "./socketKeys.ts";
+import { addMissing, deleteUnwanted, makeRoom, openWithPreferred } from "./socketKeys.ts";
 
 interface Destination {
   readonly address: string;
@@ -20,7 +20,7 @@ export function keySocket(keyer: SocketKeyer, holder: SocketHolder, destination:
     return keyer.kernel.borrowDescriptor(holder, (open, described) => {
       const keyed = candidates.find((one) => isOf(keyer, one, described, destination));
       if (keyed === undefined) return { kind: "notOurs" };
-      return keyFor(keyer, keyed, open);
+      return described.protocol === IPPROTO_MPTCP ? withoutKey(keyed) : keyFor(keyer, keyed, open);
     });
   } catch (error) {
     return refusal(error);
@@ -32,24 +32,36 @@ function leadsThere({ remoteAddress, port }: SessionConfiguration, { address, po
 }
 
 function isOf(keyer: SocketKeyer, { session }: Keyed, described: DescribedSocket, destination: Destination): boolean {
-  if (described.type !== "stream" || described.protocol !== IPPROTO_TCP) return false;
+  if (described.type !== "stream" || !PROTOCOLS.has(described.protocol)) return false;
   const vrf = vrfIndexOf(session, keyer.indexOf);
   return vrf !== "missing" && isConnectOf(session, vrf.index, described, destination);
 }
 
 const IPPROTO_TCP = 6;
+const IPPROTO_MPTCP = 262;
+const PROTOCOLS: ReadonlySet<number> = new Set([IPPROTO_TCP, IPPROTO_MPTCP]);
+
+/** The kernel has no TCP-AO for a Multipath TCP socket, nor for the TCP connection that it falls back to. */
+function withoutKey(keyed: Keyed): KeySocketOutcome {
+  const { session, keys = [] } = keyed;
+  const mayBeUnsigned = session.mode === "observe" || (!mustBeSigned(keyed) && keys.length === 0);
+  if (mayBeUnsigned) return { kind: "unsigned", session: session.name };
+  const reason = `its socket is one of Multipath TCP, which cannot be signed; switch that off in the daemon (GODEBUG=multipathtcp=0 for one in Go)`;
+  return { kind: "refused", errno: "EPROTONOSUPPORT", reason };
+}
 
 function keyFor(keyer: SocketKeyer, keyed: Keyed, open: OpenSocket): KeySocketOutcome {
   const { session, keys = [] } = keyed;
   const { name } = session;
   if (session.mode === "observe") return { kind: "unsigned", session: name };
+  // Always: a key that is preferred may be one that only keeps the session closed, and karpd alone can tell
+  keyer.want(name);
   // A SYN with a key that the peer has not confirmed would be dropped: nobody prefers alone
   if (!keys.some(({ use }) => use === "preferred")) {
-    keyer.want(name);
     return { kind: mustBeSigned(keyed) || keys.length > 0 ? "waiting" : "unsigned", session: name };
   }
   const wish = keyedOn(keyer, keyed);
-  const failure = makeRoom(open, wish) ?? addMissing(open, wish) ?? askForPreferred(open, wish);
+  const failure = makeRoom(open, wish) ?? addMissing(open, wish) ?? openWithPreferred(open, wish);
   if (failure !== undefined) return { kind: "refused", errno: "EKEYREJECTED", reason: failure.reason };
   deleteUnwanted(open, wish);
   return { kind: "keyed", session: name };

@@ -27,9 +27,13 @@ export function isListenerOf(pairing: Pairing, vrfIndex: number | undefined, soc
   return isWildcard(socket.localAddress) || socket.localAddress === pairing.localAddress;
 }
 
-/** A connection of the session, whoever opened it. */
+/**
+ * A connection of the session, whoever opened it. One that is only half open belongs to no process, and gets the
+ * listener's keys once it stands.
+ */
 export function isConnectionOf(pairing: Pairing, vrfIndex: number | undefined, socket: KernelSocket): boolean {
-  if (socket.state === "listen" || !isInVrf(vrfIndex, socket.interfaceIndex)) return false;
+  if (socket.state === "listen" || socket.state === "syn-received") return false;
+  if (!isInVrf(vrfIndex, socket.interfaceIndex)) return false;
   if (socket.remoteAddress !== pairing.remoteAddress || socket.localAddress !== pairing.localAddress) return false;
   return socket.localPort === pairing.port || socket.remotePort === pairing.port;
 }

@@ -1,10 +1,9 @@
-import { randomBytes } from "node:crypto";
-import { Secret } from "@karp/ikev2";
 import type { SessionConfiguration } from "../core/configuration.ts";
 import { fingerprintOf, idsOf, keySetFault } from "../drivers/keys.ts";
 import { messageOf } from "../drivers/text.ts";
 import type { Keyer } from "../ports/keyer.ts";
 import type { ApplyOutcome, DriverFinding, DriverKey, ObserveOutcome, RevokeOutcome } from "../ports/routingDriver.ts";
+import { closedKeyFor, makeClosedKey } from "./closedKey.ts";
 import { examineSession } from "./examine.ts";
 import { type Kernel, type KernelSocket, linuxKernel, type OpenSocket } from "./kernel.ts";
 import type { Ledger } from "./ledger.ts";
@@ -17,6 +16,7 @@ import {
   type Failure,
   keysOf,
   makeRoom,
+  openWithPreferred,
   type Wish,
 } from "./socketKeys.ts";
 import { GONE, SocketTable } from "./socketTable.ts";
@@ -226,8 +226,9 @@ export class SocketKeyer implements Keyer {
     this.#table.findHolders(sockets);
     const failures: Failure[] = [];
     // Every socket has the new keys before one asks for them, and before the old ones leave any
-    const steps = [this.#makeRoomOn, this.#addTo, this.#askOn, this.#deleteFrom] as const;
+    const steps = [this.#makeRoomOn, this.#addTo, this.#askOn] as const;
     let open = sockets;
+    let isEverywhere = false;
     for (const step of steps) {
       open = open.filter((socket) => {
         if (this.#destroyed.has(socket.cookie)) return false;
@@ -236,7 +237,9 @@ export class SocketKeyer implements Keyer {
         return failure === undefined;
       });
       if (failures.length > 0 && step !== this.#askOn) break;
+      isEverywhere = step === this.#askOn;
     }
+    if (isEverywhere) failures.push(...this.#deleteFromAll(keyed, sockets, open));
     const settled = this.#settled.get(keyed.session.name) ?? new Set();
     this.#settled.set(keyed.session.name, settled);
     if (failures.length === 0) for (const socket of open) settled.add(tokenOf(socket));
@@ -284,16 +287,40 @@ export class SocketKeyer implements Keyer {
   #askOn(keyed: Keyed, socket: KernelSocket): Failure | undefined | typeof GONE {
     if (socket.state === "listen" || keyed.keys === undefined) return undefined;
     const wish = this.#wishFor(keyed, socket);
-    return this.#table.borrow(socket, (open) => (open.isSigned() ? askForPreferred(open, wish) : undefined));
+    const ask = socket.state === "syn-sent" ? openWithPreferred : askForPreferred;
+    return this.#table.borrow(socket, (open) => (open.isSigned() ? ask(open, wish) : undefined));
   }
 
-  #deleteFrom(keyed: Keyed, socket: KernelSocket): Failure | undefined | typeof GONE {
-    if (keyed.keys === undefined) return undefined;
+  /** Connections first: the peer of one that breaks comes back with the key that it had, and has to find it. */
+  #deleteFromAll(keyed: Keyed, sockets: readonly KernelSocket[], open: readonly KernelSocket[]): readonly Failure[] {
+    if (keyed.keys === undefined) return [];
+    const failures: Failure[] = [];
+    const inUse = new Map<bigint, readonly string[]>();
+    const deleteFrom = (socket: KernelSocket, spared: ReadonlySet<string>): void => {
+      if (this.#destroyed.has(socket.cookie)) return;
+      const failure = this.#attempt(socket, () => {
+        const retained = this.#deleteFrom(keyed, socket, spared);
+        if (retained === GONE) return GONE;
+        inUse.set(socket.cookie, retained);
+        if (retained.length === 0) return undefined;
+        return { kind: "pending", reason: `the connection still uses key ${retained.join(", ")}, which is to go` };
+      });
+      if (failure !== undefined) failures.push(failure);
+    };
+    for (const socket of open) if (socket.state !== "listen") deleteFrom(socket, new Set());
+    const connections = sockets.filter(({ state, cookie }) => state !== "listen" && !this.#destroyed.has(cookie));
+    // What could not be looked at may use any key
+    if (!connections.every(({ cookie }) => inUse.has(cookie))) return failures;
+    const spared = new Set([...inUse.values()].flat());
+    for (const socket of open) if (socket.state === "listen") deleteFrom(socket, spared);
+    return failures;
+  }
+
+  /** @returns "SendID/RecvID" of the keys that are to go and still in use */
+  #deleteFrom(keyed: Keyed, socket: KernelSocket, spared: ReadonlySet<string>): readonly string[] | typeof GONE {
     const wish = this.#wishFor(keyed, socket);
-    const retained = this.#table.borrow(socket, (open) => deleteUnwanted(open, wish));
-    if (retained === GONE || retained.length === 0) return retained === GONE ? GONE : undefined;
-    const ids = retained.map(idsOf).join(", ");
-    return { kind: "pending", reason: `the connection still uses key ${ids}, which is to go` };
+    const retained = this.#table.borrow(socket, (open) => deleteUnwanted(open, wish, spared));
+    return retained === GONE ? GONE : retained.map(idsOf);
   }
 
   /** A connection without TCP-AO cannot get it; where it must not be, it ends, and the next one finds keyed listeners. */
@@ -355,30 +382,6 @@ export function mustBeSigned({ session, keys, closedKey }: Keyed): boolean {
   if (session.mode === "observe") return false;
   if (session.mode === "required" || closedKey !== undefined) return true;
   return (keys ?? []).some(({ use }) => use === "preferred");
-}
-
-function closedKeyFor(session: SessionConfiguration, before: Keyed | undefined): DriverKey | undefined {
-  if (before !== undefined && (before.keys !== undefined || before.closedKey !== undefined)) return before.closedKey;
-  return session.mode === "required" ? makeClosedKey(session) : undefined;
-}
-
-/** A key that exists nowhere else. */
-function makeClosedKey({
-  name,
-  algorithms: [algorithm = "aes-128-cmac-96"],
-  reservedKeyIds,
-}: SessionConfiguration): DriverKey {
-  const id = Array.from({ length: 256 }, (_, n) => 255 - n).find((one) => !reservedKeyIds.includes(one)) ?? 255;
-  const masterKey = new Secret(Uint8Array.from(randomBytes(16)));
-  return {
-    adminKeyName: `${name}/closed`,
-    sendId: id,
-    recvId: id,
-    algorithm,
-    coversTcpOptions: true,
-    masterKey,
-    use: "accept",
-  };
 }
 
 /** A listener stays the same; a connection changes from the SYN to established, and is looked at again. */

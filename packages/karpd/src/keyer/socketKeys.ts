@@ -82,6 +82,17 @@ export function askForPreferred(open: OpenSocket, wish: Wish): Failure | undefin
   return next === undefined ? undefined : attempt([next], () => open.askFor(next.recvId));
 }
 
+/**
+ * Before the connection stands nobody else can say with what to send: the SYN, or the next one, has the preferred key
+ * (RFC 5925 section 7.5: current_key and rnext_key are set by the user's interface).
+ */
+export function openWithPreferred(open: OpenSocket, { keys, peer }: Wish): Failure | undefined {
+  const preferred = keys.find(({ use }) => use === "preferred");
+  if (preferred === undefined) return undefined;
+  const isSet = keysOf(open, { peer }).some((one) => one.isCurrent && one.isRnext && idsOf(one) === idsOf(preferred));
+  return isSet ? undefined : attempt([preferred], () => open.askFor(preferred.recvId, preferred.sendId));
+}
+
 function nextRnext(keys: readonly DriverKey[], rnext: Ids | undefined): DriverKey | undefined {
   const now = rnext === undefined ? undefined : keys.find((key) => idsOf(key) === idsOf(rnext));
   const isUsable = now !== undefined && now.use !== "deprecated";
@@ -90,10 +101,15 @@ function nextRnext(keys: readonly DriverKey[], rnext: Ids | undefined): DriverKe
   return next === now ? undefined : next;
 }
 
-/** Deletes the keys that are ours and not wanted. @returns those that the connection still uses */
-export function deleteUnwanted(open: OpenSocket, wish: Wish): readonly Ids[] {
+/**
+ * Deletes the keys that are ours and not wanted.
+ * @param spared "SendID/RecvID" of those that stay for a while
+ * @returns those that the connection still uses
+ */
+export function deleteUnwanted(open: OpenSocket, wish: Wish, spared: ReadonlySet<string> = new Set()): readonly Ids[] {
+  const wanted = new Set(wish.keys.map(idsOf));
   const unwanted = keysOf(open, wish).filter(
-    (one) => wish.isOurs(one) && !wish.keys.some((key) => idsOf(key) === idsOf(one)),
+    (one) => wish.isOurs(one) && !wanted.has(idsOf(one)) && !spared.has(idsOf(one)),
   );
   return unwanted.filter((one) => {
     if (one.isCurrent || one.isRnext) return true;

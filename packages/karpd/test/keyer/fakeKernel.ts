@@ -48,6 +48,10 @@ export class FakeSocket {
     for (const key of this.keys) key.isCurrent = key.sendId === sendId;
   }
 
+  get current(): number | undefined {
+    return this.keys.find(({ isCurrent }) => isCurrent)?.sendId;
+  }
+
   get rnext(): number | undefined {
     return this.keys.find(({ isRnext }) => isRnext)?.recvId;
   }
@@ -59,8 +63,11 @@ export class FakeKernel implements Kernel {
   sockets: FakeSocket[] = [];
   /** Every setsockopt, in order. */
   readonly calls: string[] = [];
+  /** Of the sockets that are asked for by descriptor; 262: Multipath TCP. */
+  protocol = 6;
   /** Algorithms that it lacks. */
   lacks = new Set<string>();
+  refusesToAsk = false;
   walks = 0;
 
   probe() {
@@ -90,7 +97,14 @@ export class FakeKernel implements Kernel {
     const found = this.sockets.find(({ socket }) => socket.inode === holder.fd);
     if (found === undefined) throw refusal("badDescriptor");
     const { cookie, domain, localAddress, interfaceIndex } = found.socket;
-    return use(this.#open(found), { cookie, domain, type: "stream", protocol: 6, localAddress, interfaceIndex });
+    return use(this.#open(found), {
+      cookie,
+      domain,
+      type: "stream",
+      protocol: this.protocol,
+      localAddress,
+      interfaceIndex,
+    });
   }
 
   #by(cookie: bigint): FakeSocket {
@@ -120,10 +134,12 @@ export class FakeKernel implements Kernel {
         if (found.isCurrent || found.isRnext) throw refusal("keyInUse");
         fake.keys = fake.keys.filter((one) => one !== found);
       },
-      askFor: (recvId) => {
+      askFor: (recvId, sendId) => {
         this.calls.push(`ask ${cookie} ${recvId}`);
         if (state === "listen") throw refusal("invalidArgument");
+        if (this.refusesToAsk) throw refusal("keyNotFound");
         for (const key of fake.keys) key.isRnext = key.recvId === recvId;
+        if (sendId !== undefined) fake.use(sendId);
       },
     };
   }

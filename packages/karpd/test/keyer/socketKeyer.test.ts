@@ -48,7 +48,7 @@ test("a rollover: added everywhere, then asked for, then the old one is deleted 
   assert.deepEqual(kernel.calls.splice(0), ["add 1 1/1", "add 2 1/1", "ask 2 1", "add 1 2/2", "add 2 2/2", "ask 2 2"]);
   b.use(2);
   assert.deepEqual(await keyer.apply("r2", [key(2, "preferred")]), { kind: "installed" });
-  assert.deepEqual(kernel.calls, ["delete 1 1/1", "delete 2 1/1"]);
+  assert.deepEqual(kernel.calls, ["delete 2 1/1", "delete 1 1/1"]);
 });
 
 test("a key that is current or rnext is never deleted", async (t) => {
@@ -61,6 +61,50 @@ test("a key that is current or rnext is never deleted", async (t) => {
   assert.equal(outcome.kind, "pending");
   assert.deepEqual(one.ids, ["1/1", "2/2"]);
   assert.ok(!kernel.calls.some((call) => call.startsWith("delete")));
+});
+
+test("a key that a connection still uses stays on the listener until none does: its peer may come back with it", async (t) => {
+  const { kernel, keyer } = bench(t);
+  const [a, b, c] = [listener(), connection(), connection(3n)];
+  kernel.sockets = [a, b, c];
+  await keyer.apply("r2", [key(1, "preferred")]);
+  for (const one of [b, c]) one.use(1);
+  assert.equal((await keyer.apply("r2", [key(2, "preferred")])).kind, "pending");
+  b.use(2);
+  keyer.tick();
+  assert.deepEqual([a.ids, b.ids], [["1/1", "2/2"], ["2/2"]], "the other connection uses it still");
+  c.use(2);
+  keyer.tick();
+  assert.deepEqual([a.ids, c.ids], [["2/2"], ["2/2"]]);
+});
+
+test("a connection that cannot be looked at may use any key: the listener keeps all of them", async (t) => {
+  const { kernel, keyer } = bench(t);
+  const [a, b] = [listener(), connection()];
+  kernel.sockets = [a, b];
+  await keyer.apply("r2", [key(1, "preferred"), key(2)]);
+  b.use(1);
+  kernel.refusesToAsk = true;
+  assert.equal((await keyer.apply("r2", [key(2, "preferred")])).kind, "pending");
+  assert.deepEqual(a.ids, ["1/1", "2/2"]);
+});
+
+test("a connection that is only half open is in no process, and nobody waits for it", async (t) => {
+  const { kernel, keyer } = bench(t);
+  const one = listener();
+  kernel.sockets = [one, new FakeSocket({ cookie: 2n, state: "syn-received", inode: 0 })];
+  assert.deepEqual(await keyer.apply("r2", [key(1)]), { kind: "installed" });
+  assert.deepEqual([one.ids, kernel.calls], [["1/1"], ["add 1 1/1"]]);
+});
+
+test("a SYN that nobody has answered is sent again with the preferred key, and the one before it goes", async (t) => {
+  const { kernel, keyer } = bench(t, "required");
+  const one = new FakeSocket({ cookie: 2n, state: "syn-sent" });
+  kernel.sockets = [one];
+  await keyer.apply("r2", [key(1, "preferred")]);
+  assert.equal(one.current, 1);
+  assert.deepEqual(await keyer.apply("r2", [key(2, "preferred")]), { kind: "installed" });
+  assert.deepEqual([one.ids, one.current, one.rnext], [["2/2"], 2, 2]);
 });
 
 test("keys that karp did not write stay, and one in the way is foreign", async (t) => {
@@ -254,7 +298,27 @@ test("a supervised connect: keyed, held, unsigned or none of ours", async (t) =>
   await keyer.apply("r2", [key(1, "preferred")]);
   assert.deepEqual(ask(REMOTE), { kind: "keyed", session: "r2" });
   assert.deepEqual([fresh.ids, fresh.rnext], [["1/1"], 1]);
+  assert.deepEqual(wanted, ["r2", "r2", "r2"], "whether a key is there that both ends have is for karpd to say");
+  await keyer.apply("r2", [key(1, "preferred"), key(2)]);
+  assert.deepEqual(ask(REMOTE), { kind: "keyed", session: "r2" });
+  assert.deepEqual([fresh.ids, fresh.current], [["1/1", "2/2"], 1], "the SYN has the one that the peer has confirmed");
   const { keyer: lax } = bench(t, "opportunistic");
   const outcome = keySocket(lax, { pid: 7, fd: 1 }, { address: REMOTE, port: 179 });
   assert.equal(outcome.kind, "refused", "a descriptor that is not there");
+});
+
+test("a connect() of Multipath TCP cannot be signed: refused where it must be, left alone where it need not", async (t) => {
+  for (const mode of ["required", "opportunistic"] as const) {
+    const { kernel, keyer } = bench(t, mode);
+    const fresh = new FakeSocket({ cookie: 4n, state: "syn-sent", localAddress: "0.0.0.0" });
+    kernel.sockets = [fresh];
+    kernel.protocol = 262;
+    const ask = (address: string) => keySocket(keyer, { pid: 7, fd: fresh.socket.inode }, { address, port: 179 });
+    assert.deepEqual(ask("10.0.0.3"), { kind: "notOurs" });
+    assert.equal(ask(REMOTE).kind, mode === "required" ? "refused" : "unsigned");
+    await keyer.apply("r2", [key(1, "preferred")]);
+    const outcome = ask(REMOTE);
+    assert.ok(outcome.kind === "refused");
+    assert.match(outcome.reason, /Multipath TCP/);
+  }
 });

@@ -73,8 +73,9 @@ class Keys implements OpenSocket {
     this.all.splice(at, 1);
   }
 
-  askFor(recvId: number): void {
+  askFor(recvId: number, sendId?: number): void {
     this.kernel.writes++;
+    if (sendId !== undefined) this.mark("isCurrent", (one) => one.sendId === sendId);
     this.mark("isRnext", (one) => one.recvId === recvId);
   }
 
@@ -181,9 +182,7 @@ export function keyedKind(
       return {
         driver: withKeyer(),
         session,
-        installed: async () => [
-          ...new Set([...kernel.listener.all, ...(kernel.connection?.all ?? [])].map(({ sendId }) => sendId)),
-        ],
+        installed: async () => kernel.listener.all.map(({ sendId }) => sendId),
         restarted: withKeyer,
         logged: ctx.lines,
         putForeign: async () => {
