@@ -54,10 +54,9 @@ function keyFor(keyer: SocketKeyer, keyed: Keyed, open: OpenSocket): KeySocketOu
   const { session, keys = [] } = keyed;
   const { name } = session;
   if (session.mode === "observe") return { kind: "unsigned", session: name };
-  // Always: a key that is preferred may be one that only keeps the session closed, and karpd alone can tell
   keyer.want(name);
-  // A SYN with a key that the peer has not confirmed would be dropped: nobody prefers alone
-  if (!keys.some(({ use }) => use === "preferred")) {
+  // A SYN with a key that the peer has not confirmed, or cannot have, would be dropped: nobody prefers alone
+  if (!keys.some(({ use, isPlaceholder }) => use === "preferred" && isPlaceholder !== true)) {
     return { kind: mustBeSigned(keyed) || keys.length > 0 ? "waiting" : "unsigned", session: name };
   }
   const wish = keyedOn(keyer, keyed);

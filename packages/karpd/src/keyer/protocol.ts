@@ -32,6 +32,7 @@ const keySchema = Type.Object(
     /** Hexadecimal. */
     masterKey: Type.String({ pattern: "^([0-9a-f]{2}){1,80}$" }),
     use: Type.Unsafe<DriverKey["use"]>({ type: "string", enum: ["accept", "preferred", "deprecated"] }),
+    isPlaceholder: Type.Optional(Type.Literal(true)),
   },
   closed,
 );
@@ -203,9 +204,18 @@ function checked<T extends TSchema>(schema: T, line: string, what: string): Stat
 }
 
 export function toWireKey({ masterKey, ...key }: DriverKey): WireKey {
-  const { adminKeyName, sendId, recvId, algorithm, coversTcpOptions, use } = key;
+  const { adminKeyName, sendId, recvId, algorithm, coversTcpOptions, use, isPlaceholder } = key;
   const hex = masterKey.expose((octets) => Buffer.from(octets).toString("hex"));
-  return { adminKeyName, sendId, recvId, algorithm, coversTcpOptions, use, masterKey: hex };
+  return {
+    adminKeyName,
+    sendId,
+    recvId,
+    algorithm,
+    coversTcpOptions,
+    use,
+    masterKey: hex,
+    ...(isPlaceholder && { isPlaceholder }),
+  };
 }
 
 export function fromWireKey({ masterKey, ...key }: WireKey): DriverKey {

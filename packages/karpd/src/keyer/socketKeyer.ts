@@ -29,7 +29,12 @@ export interface SocketKeyerOptions {
   readonly indexOf: InterfaceIndex;
   readonly log: SocketKeyerLog;
   readonly kernel?: Kernel;
+  /** Milliseconds of a clock that only goes forward. */
+  readonly now?: () => number;
 }
+
+/** A supervisor that holds a connect() asks every second. */
+const HELD_MILLISECONDS = 5000;
 
 /** One session, and what is wanted of its sockets. */
 export interface Keyed {
@@ -52,6 +57,9 @@ export class SocketKeyer implements Keyer {
   /** Sockets that have been brought to what is wanted, by session; emptied when something else is wanted. */
   readonly #settled = new Map<string, Set<string>>();
   readonly #listeners = { wanted: new Set<(session: string) => void>(), keyed: new Set<(session: string) => void>() };
+  readonly #now: () => number;
+  /** When a supervisor last asked for a session. */
+  readonly #heldAt = new Map<string, number>();
   /** Cookies of connections that we have ended. */
   readonly #destroyed = new Set<bigint>();
   /** Troubles of a tick that were logged already. */
@@ -59,6 +67,7 @@ export class SocketKeyer implements Keyer {
 
   constructor(options: SocketKeyerOptions) {
     this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
     this.#table = new SocketTable(options.kernel ?? linuxKernel);
     this.reconfigure(options.sessions);
   }
@@ -177,7 +186,14 @@ export class SocketKeyer implements Keyer {
 
   /** A connect() of the session is held. */
   want(name: string): void {
+    this.#heldAt.set(name, this.#now());
     this.#announce("wanted", name);
+  }
+
+  /** Supervisors ask again every second for a connect() that they hold. */
+  #isHeld(name: string): boolean {
+    const at = this.#heldAt.get(name);
+    return at !== undefined && this.#now() - at < HELD_MILLISECONDS;
   }
 
   async close(): Promise<void> {}
@@ -245,7 +261,9 @@ export class SocketKeyer implements Keyer {
     if (failures.length === 0) for (const socket of open) settled.add(tokenOf(socket));
     const [worst] = failures.toSorted((one, other) => gravity(one) - gravity(other));
     if (worst !== undefined) return worst;
-    return sockets.length > 0 ? { kind: "installed" } : { kind: "pending", reason: nobodyThere(keyed) };
+    // A connect() that waits for this key gets it before its SYN leaves: that is all that "accepted here" can mean for it
+    if (sockets.length > 0 || this.#isHeld(keyed.session.name)) return { kind: "installed" };
+    return { kind: "pending", reason: nobodyThere(keyed) };
   }
 
   #attempt(socket: KernelSocket, step: () => Failure | undefined | typeof GONE): Failure | undefined {

@@ -11,6 +11,8 @@ export interface DriverKey {
   readonly coversTcpOptions: boolean;
   readonly masterKey: Secret;
   readonly use: "accept" | "preferred" | "deprecated";
+  /** A random key that nobody else has: it only keeps a session of mode required closed until its first MKT. */
+  readonly isPlaceholder?: true;
 }
 
 export type ApplyOutcome =

@@ -2,6 +2,8 @@ import type { BorrowedSocket } from "./borrowedSocket.ts";
 import type { ConnectAnswer } from "./notifications.ts";
 
 const MOST = 1024;
+/** Milliseconds. */
+const REPEATED_WITHIN = 50;
 
 /**
  * Results of connect() that a signal kept from the daemon. The kernel repeats the call after the signal's handler, and
@@ -9,10 +11,24 @@ const MOST = 1024;
  */
 export class LostAnswers {
   /** By the cookie of the socket. */
-  readonly #answers = new Map<bigint, ConnectAnswer>();
+  readonly #answers = new Map<bigint, { readonly answer: ConnectAnswer; readonly until: number }>();
 
   remember(socket: BorrowedSocket, answer: ConnectAnswer): void {
-    this.#answers.set(socket.cookie(), answer);
+    this.#keep(socket, answer, Number.POSITIVE_INFINITY);
+  }
+
+  /**
+   * A success that the kernel took from us may be dropped all the same: the signal came before the thread looked. Such a
+   * call is repeated at once; a daemon that connects again later is told that the socket is connected.
+   */
+  rememberDelivered(socket: BorrowedSocket, answer: ConnectAnswer): void {
+    if (answer !== "continue" && answer.errno === 0) this.#keep(socket, answer, performance.now() + REPEATED_WITHIN);
+  }
+
+  #keep(socket: BorrowedSocket, answer: ConnectAnswer, until: number): void {
+    const cookie = socket.cookie();
+    this.#answers.delete(cookie);
+    this.#answers.set(cookie, { answer, until });
     if (this.#answers.size <= MOST) return;
     const [oldest] = this.#answers.keys();
     if (oldest !== undefined) this.#answers.delete(oldest);
@@ -22,8 +38,8 @@ export class LostAnswers {
   take(socket: BorrowedSocket): ConnectAnswer | undefined {
     if (this.#answers.size === 0) return undefined;
     const cookie = socket.cookie();
-    const answer = this.#answers.get(cookie);
+    const kept = this.#answers.get(cookie);
     this.#answers.delete(cookie);
-    return answer;
+    return kept !== undefined && performance.now() < kept.until ? kept.answer : undefined;
   }
 }

@@ -158,6 +158,7 @@ export class Supervisor {
 
   #finish({ notification, socket }: Call, result: ConnectAnswer): void {
     if (this.#answer(notification, result) === "lost") this.#lost.remember(socket, result);
+    else this.#lost.rememberDelivered(socket, result);
   }
 
   async #key(call: Call, destination: Destination, session: WrappedSession): Promise<Decision> {

@@ -94,7 +94,8 @@ function closingOnce(driver: RegisteredDriver): Partial<RegisteredDriver> {
     apply: async (session, keys) => {
       const isRollover = keys.length > 1;
       const outcome = await driver.apply(session, keys);
-      if (isClosed || !isRollover) return outcome;
+      const isConnected = (driver.statistics?.()[session.name]?.["segmentsVerified"] ?? 0) > 0;
+      if (isClosed || !isRollover || !isConnected) return outcome;
       isClosed = true;
       await driver.revoke(session, []);
       return await driver.apply(session, keys);

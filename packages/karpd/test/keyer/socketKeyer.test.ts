@@ -295,10 +295,12 @@ test("a supervised connect: keyed, held, unsigned or none of ours", async (t) =>
   assert.deepEqual(wanted, ["r2"]);
   await keyer.apply("r2", [key(1)]);
   assert.deepEqual(ask(REMOTE), { kind: "waiting", session: "r2" }, "the peer has not confirmed it");
+  await keyer.apply("r2", [{ ...key(9, "preferred"), isPlaceholder: true }]);
+  assert.deepEqual(ask(REMOTE), { kind: "waiting", session: "r2" }, "a placeholder, which the peer cannot have");
   await keyer.apply("r2", [key(1, "preferred")]);
   assert.deepEqual(ask(REMOTE), { kind: "keyed", session: "r2" });
   assert.deepEqual([fresh.ids, fresh.rnext], [["1/1"], 1]);
-  assert.deepEqual(wanted, ["r2", "r2", "r2"], "whether a key is there that both ends have is for karpd to say");
+  assert.deepEqual(wanted, ["r2", "r2", "r2", "r2"], "whether a key is there that both ends have is for karpd to say");
   await keyer.apply("r2", [key(1, "preferred"), key(2)]);
   assert.deepEqual(ask(REMOTE), { kind: "keyed", session: "r2" });
   assert.deepEqual([fresh.ids, fresh.current], [["1/1", "2/2"], 1], "the SYN has the one that the peer has confirmed");

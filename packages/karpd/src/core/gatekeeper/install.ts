@@ -97,7 +97,8 @@ function apply(turn: Turn, association: Association, plan: Plan): void {
 /** As the driver gets them, oldest first. */
 export function driverKeys(plan: Plan): readonly DriverKey[] {
   const keys: DriverKey[] = [];
-  for (const [{ row }, use] of plan) {
+  for (const [mkt, use] of plan) {
+    const { row } = mkt;
     if (row.key === undefined) continue;
     keys.push({
       adminKeyName: row.adminKeyName,
@@ -107,6 +108,7 @@ export function driverKeys(plan: Plan): readonly DriverKey[] {
       coversTcpOptions: row.protocolSpecificInfo.coversTcpOptions,
       masterKey: row.key,
       use,
+      ...(isPlaceholder(mkt) && { isPlaceholder: true }),
     });
   }
   return keys;
