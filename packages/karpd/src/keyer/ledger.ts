@@ -42,14 +42,6 @@ export class Ledger {
     if (isNew) this.#store({ ...this.#entries, [session]: known });
   }
 
-  /** Once no socket has any other key of ours. */
-  keepOnly(session: string, keys: readonly Ids[]): void {
-    const kept = new Set(keys.map(idsOf));
-    const known = Object.entries(this.#entries[session] ?? {});
-    const left = known.filter(([ids]) => kept.has(ids));
-    if (left.length < known.length) this.#store({ ...this.#entries, [session]: Object.fromEntries(left) });
-  }
-
   #store(entries: Static<typeof schema>): void {
     this.#entries = entries;
     if (this.#file === undefined) return;

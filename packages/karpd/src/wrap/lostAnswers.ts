@@ -1,6 +1,8 @@
 import type { BorrowedSocket } from "./borrowedSocket.ts";
 import type { ConnectAnswer } from "./notifications.ts";
 
+type Socket = Pick<BorrowedSocket, "cookie">;
+
 const MOST = 1024;
 /** Milliseconds. */
 const REPEATED_WITHIN = 50;
@@ -10,10 +12,16 @@ const REPEATED_WITHIN = 50;
  * the daemon must then see the result of the first, not EALREADY for a connection that it never began.
  */
 export class LostAnswers {
+  readonly #now: () => number;
   /** By the cookie of the socket. */
   readonly #answers = new Map<bigint, { readonly answer: ConnectAnswer; readonly until: number }>();
 
-  remember(socket: BorrowedSocket, answer: ConnectAnswer): void {
+  /** @param now milliseconds of a clock that only goes forward */
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+  }
+
+  remember(socket: Socket, answer: ConnectAnswer): void {
     this.#keep(socket, answer, Number.POSITIVE_INFINITY);
   }
 
@@ -21,11 +29,11 @@ export class LostAnswers {
    * A success that the kernel took from us may be dropped all the same: the signal came before the thread looked. Such a
    * call is repeated at once; a daemon that connects again later is told that the socket is connected.
    */
-  rememberDelivered(socket: BorrowedSocket, answer: ConnectAnswer): void {
-    if (answer !== "continue" && answer.errno === 0) this.#keep(socket, answer, performance.now() + REPEATED_WITHIN);
+  rememberDelivered(socket: Socket, answer: ConnectAnswer): void {
+    if (answer !== "continue" && answer.errno === 0) this.#keep(socket, answer, this.#now() + REPEATED_WITHIN);
   }
 
-  #keep(socket: BorrowedSocket, answer: ConnectAnswer, until: number): void {
+  #keep(socket: Socket, answer: ConnectAnswer, until: number): void {
     const cookie = socket.cookie();
     this.#answers.delete(cookie);
     this.#answers.set(cookie, { answer, until });
@@ -35,11 +43,11 @@ export class LostAnswers {
   }
 
   /** Gives it out once. */
-  take(socket: BorrowedSocket): ConnectAnswer | undefined {
+  take(socket: Socket): ConnectAnswer | undefined {
     if (this.#answers.size === 0) return undefined;
     const cookie = socket.cookie();
     const kept = this.#answers.get(cookie);
     this.#answers.delete(cookie);
-    return kept !== undefined && performance.now() < kept.until ? kept.answer : undefined;
+    return kept !== undefined && this.#now() < kept.until ? kept.answer : undefined;
   }
 }

@@ -14,6 +14,8 @@ interface Bench {
   readonly kernel: FakeKernel;
   readonly keyer: SocketKeyer;
   readonly log: string[];
+  /** Milliseconds. */
+  readonly clock: { now: number };
   /** As after the keyer was killed: only the ledger's file is left. */
   restart(): SocketKeyer;
 }
@@ -23,6 +25,7 @@ function bench(t: TestContext, mode: SessionMode = "opportunistic", sessions = [
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const kernel = new FakeKernel();
   const log: string[] = [];
+  const clock = { now: 0 };
   const make = (): SocketKeyer =>
     new SocketKeyer({
       sessions,
@@ -30,8 +33,9 @@ function bench(t: TestContext, mode: SessionMode = "opportunistic", sessions = [
       indexOf: (name) => (name === "red" ? 9 : undefined),
       log: (_, text) => log.push(text),
       kernel,
+      now: () => clock.now,
     });
-  return { kernel, keyer: make(), log, restart: make };
+  return { kernel, keyer: make(), log, clock, restart: make };
 }
 
 const listener = (cookie = 1n): FakeSocket => new FakeSocket({ cookie, state: "listen" });
@@ -307,6 +311,22 @@ test("a supervised connect: keyed, held, unsigned or none of ours", async (t) =>
   const { keyer: lax } = bench(t, "opportunistic");
   const outcome = keySocket(lax, { pid: 7, fd: 1 }, { address: REMOTE, port: 179 });
   assert.equal(outcome.kind, "refused", "a descriptor that is not there");
+});
+
+test("a key for a daemon that only connects: accepted while a connect() waits for it, and no longer", async (t) => {
+  const { kernel, keyer, clock } = bench(t, "required");
+  const held = new FakeSocket({ cookie: 4n, state: "syn-sent", localAddress: "0.0.0.0" });
+  assert.equal((await keyer.apply("r2", [key(1)])).kind, "pending");
+  kernel.sockets = [held];
+  const ask = () => keySocket(keyer, { pid: 7, fd: held.socket.inode }, { address: REMOTE, port: 179 }).kind;
+  assert.equal(ask(), "waiting");
+  // Not connected, it is in no table of sockets
+  kernel.sockets = [];
+  assert.deepEqual(await keyer.apply("r2", [key(1)]), { kind: "installed" });
+  clock.now = 4999;
+  assert.deepEqual(await keyer.apply("r2", [key(1)]), { kind: "installed" });
+  clock.now = 5000;
+  assert.equal((await keyer.apply("r2", [key(1)])).kind, "pending", "the supervisor has not asked again");
 });
 
 test("a connect() of Multipath TCP cannot be signed: refused where it must be, left alone where it need not", async (t) => {

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { decodeDestination } from "../../src/wrap/destination.ts";
 import { connectFilter } from "../../src/wrap/filter.ts";
 import { HoldBudget } from "../../src/wrap/holdBudget.ts";
+import { LostAnswers } from "../../src/wrap/lostAnswers.ts";
 import { SessionTable, type WrappedSession } from "../../src/wrap/sessions.ts";
 import { Wakeups } from "../../src/wrap/wakeups.ts";
 
@@ -145,4 +146,33 @@ test("news that comes between looking and sleeping is not missed", async () => {
   const other = wakeups.mark("r2");
   wakeups.wake("r3");
   assert.equal(await wakeups.sleep("r2", other, 1), false);
+});
+
+describe("answers that a signal kept from the daemon", () => {
+  const socket = (number: bigint) => ({ cookie: () => number });
+
+  test("one that nobody took is given out once, however late", () => {
+    let now = 0;
+    const lost = new LostAnswers(() => now);
+    lost.remember(socket(1n), { errno: 111 });
+    now = 60_000;
+    assert.equal(lost.take(socket(2n)), undefined);
+    assert.deepEqual(lost.take(socket(1n)), { errno: 111 });
+    assert.equal(lost.take(socket(1n)), undefined);
+  });
+
+  test("a success that was taken is repeated for a moment only, a failure never: the kernel has it", () => {
+    let now = 0;
+    const lost = new LostAnswers(() => now);
+    lost.rememberDelivered(socket(1n), { errno: 0 });
+    lost.rememberDelivered(socket(2n), { errno: 0 });
+    lost.rememberDelivered(socket(3n), { errno: 111 });
+    lost.rememberDelivered(socket(4n), "continue");
+    now = 49;
+    assert.deepEqual(lost.take(socket(1n)), { errno: 0 });
+    assert.equal(lost.take(socket(3n)), undefined);
+    assert.equal(lost.take(socket(4n)), undefined);
+    now = 50;
+    assert.equal(lost.take(socket(2n)), undefined);
+  });
 });
