@@ -20,12 +20,17 @@ export class NatWitness {
 
   /** `peers`: those of the configuration, for messages that name a peer and no address. */
   hear(event: IkeLogEvent, peers: readonly IkePeer[], nowMilliseconds: number): void {
-    const remote = event.remote?.address ?? peers.find(({ name }) => name === event.peer)?.remote.address;
-    if (remote === undefined) return;
+    if (event.name !== "natDetected" && event.name !== "saInitDone") return;
+    const peer = peers.find(({ name, remote }) =>
+      event.remote === undefined ? name === event.peer : remote.address === event.remote.address,
+    );
+    // Nothing is remembered of strangers: anybody can send an IKE_SA_INIT, from any address
+    if (peer === undefined) return;
+    const remote = peer.remote.address;
     if (event.name === "natDetected") {
       this.#seen.set(remote, { at: new Date(nowMilliseconds).toISOString(), remote, detail: event.detail });
       this.#isFresh = true;
-    } else if (event.name === "saInitDone") {
+    } else {
       // The engine tells of a NAT right before: this exchange had none
       if (!this.#isFresh) this.#seen.delete(remote);
       this.#isFresh = false;

@@ -106,6 +106,10 @@ test("NAT: seen in the last IKE_SA_INIT with that peer, until one without (RFC 7
   hear({ name: "natDetected", peer: "r2", remote, detail: "a NAT" });
   hear({ name: "saInitDone", peer: "r2" });
   assert.equal(witness.seen.length, 1);
+  for (let n = 0; n < 300; n++) {
+    hear({ name: "natDetected", remote: { address: `192.0.2.${n & 255}`, port: n }, detail: "a NAT" });
+  }
+  assert.equal(witness.seen.length, 1, "strangers send what they like, from any address");
 
   const [found] = natLine(witness.seen[0], true);
   assert.deepEqual([found?.severity, found?.text], ["error", "a NAT (1970-01-01T00:00:00.000Z)"]);
