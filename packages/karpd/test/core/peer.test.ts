@@ -128,3 +128,24 @@ test("narrowed selectors that leave out the session's port key nothing here (RFC
   for (const { daemon } of [pair.a, pair.b]) assert.equal(daemon.keys.size, 0);
   assert.deepEqual([...pair.a.keysIn("installed"), ...pair.a.keysIn("preferred"), ...pair.a.keysIn("current")], []);
 });
+
+test("a SendID whose fate is unknown is not asked for again while its D is under way: the answer would take the new MKT", () => {
+  for (const engine of ["fake", "real"] as const) {
+    for (let seconds = 0; seconds < 60; seconds += 1.5) {
+      const pair = makePair({ engine, seed: 1 + seconds });
+      keyed(pair);
+      pair.world.run(300);
+      const [before] = pair.a.keysIn("current");
+      pair.b.crash();
+      pair.a.ask({ kind: "RKMP_rekeySA", session: "r" });
+      assert.ok(pair.world.runUntil(() => pair.a.eventNames().includes("mktFailed"), 120));
+      pair.world.run(seconds);
+      pair.b.start();
+      const isRolled = (): boolean => agree(pair) && pair.a.keysIn("current")[0]?.fingerprint !== before?.fingerprint;
+      assert.ok(pair.world.runUntil(isRolled, 180), pair.a.log.join("\n"));
+      const given = pair.a.log.filter((line) => line.includes("given up"));
+      assert.deepEqual(given, [], `${engine}, ${seconds} s: ${pair.a.log.join("\n")}`);
+      assertNoViolations(pair);
+    }
+  }
+});

@@ -22,7 +22,7 @@ import { isOfPeer, retryAt } from "./peerState.ts";
 import { clearRequest } from "./request.ts";
 import { describesSame, meansSession, selectorsOf, sessionSelectors, termsOf } from "./selectors.ts";
 import { isOfChain } from "./solo/dates.ts";
-import { deletionOf } from "./tell.ts";
+import { deletionOf, isBeingDeleted } from "./tell.ts";
 import type { Turn } from "./turn.ts";
 
 /** The end that does not begin gives the other so long to. */
@@ -128,14 +128,20 @@ function hasUnsentDeletions(association: Association): boolean {
   });
 }
 
-/** A SendID for the request. One of which the peer may hold an MKT is asked for again: the peer knows better. */
+/**
+ * A SendID for the request. One of which the peer may hold an MKT is asked for again: the peer knows better. Not while a D
+ * for it is under way: that would take the new MKT.
+ */
 function reserve(turn: Turn, association: Association, wanted: Wanted): void {
   const peer = association.peer?.config;
   if (peer === undefined) return;
   const { keyIds } = turn.ground;
   const isRefused = (sendId: number): boolean =>
     wanted.takenByPeer !== undefined && hasKeyId(wanted.takenByPeer, sendId);
-  const doubt = association.doubtful.find(({ sendId, deletion }) => deletion.name !== "answered" && !isRefused(sendId));
+  const doubt = association.doubtful.find(
+    ({ sendId, deletion }) =>
+      deletion.name !== "answered" && !isRefused(sendId) && !isBeingDeleted(association.telling, sendId),
+  );
   const sendId = doubt?.sendId ?? keyIds.chooseSendId(peer, association.session, wanted.takenByPeer);
   if (sendId === undefined) {
     exhausted(turn, association, wanted);

@@ -1,7 +1,7 @@
 import type { ExchangeFailure, InformItem } from "@karp/ikev2";
 import { KeyState } from "@karp/ikev2";
 import { wallLater } from "../time.ts";
-import { type Association, type Deletion, isStored, type Mkt, type Told } from "./association.ts";
+import { type Association, type Deletion, isStored, type Mkt, type Telling, type Told } from "./association.ts";
 import { freezeSeconds } from "./freeze.ts";
 import { isOfPeer, retryAt, sayingOf } from "./peerState.ts";
 import type { Turn } from "./turn.ts";
@@ -51,6 +51,11 @@ function dueDoubts({ doubtful, negotiation }: Association): readonly number[] {
   const askedFor = "sendId" in negotiation ? negotiation.sendId : undefined;
   const due = doubtful.filter(({ sendId, deletion }) => deletion.name === "notSent" && sendId !== askedFor);
   return due.map(({ sendId }) => sendId);
+}
+
+/** Its D left us, and the peer has not answered. */
+export function isBeingDeleted({ sent }: Telling, sendId: number): boolean {
+  return sent?.items.some((item) => item.kind === "doubt" && item.sendId === sendId) === true;
 }
 
 /** The state that the peer does not know yet. */
