@@ -9,9 +9,9 @@ import { MissingError } from "./need.ts";
 /** Counted up whenever the way of building changes, so that old caches are rebuilt. */
 const RECIPE = 1;
 const PACKAGES = [
-  ...["bird3", "frr", "gobgpd"],
+  ...["bird3", "frr", "gobgpd", "openbgpd"],
   ...["iproute2", "ethtool", "nftables", "tcpdump", "procps", "strace", "mount", "kmod"],
-  ...["python3-minimal", "openssl", "libstdc++6", "busybox-static"],
+  ...["python3-minimal", "openssl", "libstdc++6", "busybox-static", "systemd"],
 ] as const;
 /** Packages that are unpacked below /opt/<name>, beside another version of the same programs. */
 const OPTIONAL_TREES = ["bird2"] as const;
