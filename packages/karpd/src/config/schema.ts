@@ -159,7 +159,7 @@ const sharedWords = {
   ),
   start: choice(
     ["always", "on-demand"],
-    "When the first key is negotiated: at once, or when a connection waits for one (`karp wrap`, driver linux) or the peer asks.",
+    "When the first key is negotiated: at once, or when a connection waits for one (`karp wrap`), comes with a key that is not known here, or the peer asks.",
     "always",
   ),
   algorithms: choices(

@@ -95,6 +95,9 @@ export class DaemonCore implements Machine<DaemonInput, DaemonEffect> {
         this.#gatekeeper.onTimeout(turn);
         return;
       }
+      case "unknownKeySeen":
+        this.#gatekeeper.onUnknownKeySeen(turn);
+        return;
       case "reconfigure":
         this.#reconfigure(turn, input.configuration);
         return;

@@ -18,6 +18,8 @@ export type DaemonInput =
   | { readonly kind: "observed"; readonly requestId: number; readonly outcome: ObserveOutcome }
   | { readonly kind: "revoked"; readonly requestId: number; readonly outcome: RevokeOutcome }
   | { readonly kind: "certificateValidated"; readonly requestId: number; readonly verdict: CertificateVerdict }
+  /** A segment with an unknown key came in, the kernel does not say from whom: most likely a SYN of a peer (DESIGN section 5). */
+  | { readonly kind: "unknownKeySeen" }
   | { readonly kind: "reconfigure"; readonly configuration: Configuration }
   | { readonly kind: "command"; readonly requestId: number; readonly command: Command };
 

@@ -22,6 +22,7 @@ import { EventLog } from "./eventLog.ts";
 import { type Logger, logEvent, logIke } from "./logger.ts";
 import { NatWitness } from "./natWitness.ts";
 import { ReflectionWitness } from "./reflectionWitness.ts";
+import { UnknownKeyWatch } from "./unknownKeyWatch.ts";
 
 export interface DaemonOptions {
   readonly configurationFile: string;
@@ -81,6 +82,7 @@ export class Daemon implements ControlBackend {
   readonly #store: KeyStore;
   readonly #events = new EventLog();
   readonly #nats = new NatWitness();
+  readonly #unknownKeys = new UnknownKeyWatch({ onSeen: () => this.#pump.input({ kind: "unknownKeySeen" }) });
   readonly #drivers: DriverSet;
   readonly #transport: UdpTransport;
   readonly #core: DaemonCore;
@@ -166,6 +168,7 @@ export class Daemon implements ControlBackend {
     this.#note("started", `karp ${this.#options.version} runs as ${router}, ${count}`);
     this.#pump.input({ kind: "timeout" });
     this.#pump.start();
+    this.#unknownKeys.start();
     isReady();
   }
 
@@ -184,6 +187,7 @@ export class Daemon implements ControlBackend {
     for (let late = false; !late && this.#workOf("persist").length > 0; ) {
       late = await Promise.race([Promise.all(this.#workOf("persist")).then(() => false), isOver]);
     }
+    this.#unknownKeys.stop();
     this.#pump.stop();
     this.#transport.close();
     await this.#close();

@@ -95,3 +95,42 @@ test("a revocation is not undone by a connection", () => {
     0,
   );
 });
+
+test("a segment with an unknown key wakes a session on demand, once in ten seconds (DESIGN section 5 step 1)", () => {
+  const pair = onDemand();
+  pair.world.run(60);
+  assert.deepEqual([negotiations(pair.a), negotiations(pair.b)], [0, 0]);
+  pair.b.input({ kind: "unknownKeySeen" });
+  assert.ok(pair.world.runUntil(() => agree(pair) && pair.tcp.isUp, 60));
+  assert.deepEqual([negotiations(pair.a), negotiations(pair.b)], [0, 1]);
+  assert.match(
+    pair.b.events.find(({ name }) => name === "rolloverStarted")?.text ?? "",
+    /a segment came with a key that is not known here/,
+  );
+  assertNoViolations(pair);
+});
+
+test("segments with unknown keys replace no key, undo no revocation, and cannot make more than six attempts a minute", () => {
+  const pair = onDemand();
+  pair.world.run(60);
+  pair.world.isPartitioned = true;
+  for (let count = 0; count < 1200; count++) {
+    pair.a.input({ kind: "unknownKeySeen" });
+    pair.world.run(0.1);
+  }
+  const asked = negotiations(pair.a);
+  assert.ok(asked >= 1 && asked <= 2, `${asked} rollovers in two minutes`);
+  pair.world.isPartitioned = false;
+  keyed(pair, 600);
+  const [before] = pair.a.keysIn("current");
+  for (let count = 0; count < 60; count++) {
+    pair.a.input({ kind: "unknownKeySeen" });
+    pair.world.run(1);
+  }
+  assert.equal(pair.a.keysIn("current")[0]?.fingerprint, before?.fingerprint);
+  pair.a.command({ kind: "revoke", session: "r", reason: "stolen" });
+  pair.world.run(600);
+  pair.a.input({ kind: "unknownKeySeen" });
+  pair.world.run(600);
+  assert.equal(pair.a.keysIn("current").filter(({ createdBy }) => createdBy === "ike").length, 0);
+});

@@ -46,7 +46,7 @@ export function onSessionCommand(
     case "RKMP_rekeySA":
       return requestKey(turn, association, command.kind, requestId);
     case "wanted":
-      return onWanted(turn, association);
+      return onWanted(turn, association, "a connection waits for a key");
     case "handout":
       return handOut(turn, association, command, requestId, isEntitled);
     case "Keytable_getSA":

@@ -4,11 +4,11 @@ import type { Configuration, SessionConfiguration } from "../configuration.ts";
 import { DeadlineHeap } from "../deadlineHeap.ts";
 import type { KeyTableRow, KeyTableSnapshot } from "../keytable/row.ts";
 import type { Command, DaemonInput } from "../machine.ts";
-import { earliest } from "../time.ts";
+import { earliest, later } from "../time.ts";
 import { consider, findSession } from "./admit.ts";
 import { advance } from "./advance.ts";
 import type { Entitlement } from "./answers.ts";
-import type { Association, Mkt } from "./association.ts";
+import { type Association, type Mkt, newestServing } from "./association.ts";
 import { onRevoked, resumeClosing } from "./close.ts";
 import { askedFact, askedSendIds } from "./doubts.ts";
 import { tellExhausted } from "./exhaustion.ts";
@@ -26,6 +26,7 @@ import { defaultRules, type Rules } from "./rules.ts";
 import { type Save, Saves } from "./saves.ts";
 import type { DriverTraits, Ground, Turn } from "./turn.ts";
 import { noteManaged, noteUnmanaged, unmanagedFact } from "./unmanaged.ts";
+import { onWanted, SELDOM_SECONDS } from "./wanted.ts";
 
 export interface GatekeeperOptions {
   readonly crypto: Pick<CryptoProvider, "random" | "digest">;
@@ -45,7 +46,7 @@ export type Answer = Extract<
 /**
  * Stands between the routing protocols' sessions, the IKE engine and the key table: one `Association` for each session,
  * advanced by whatever concerns it. Costs O(log n) an event: nothing here walks over all associations but a
- * configuration, a view, and the commands that name all.
+ * configuration, a view, the commands that name all, and once in ten seconds a segment with an unknown key.
  */
 export class Gatekeeper implements MktPolicy {
   readonly ground: Ground;
@@ -64,6 +65,7 @@ export class Gatekeeper implements MktPolicy {
   readonly #exhausted = new Map<Association, string>();
   #touched = new Set<Association>();
   #lastRequestId = 0;
+  #unknownKeySeenAt: Instant | undefined;
 
   constructor(options: GatekeeperOptions) {
     this.#options = options;
@@ -164,6 +166,18 @@ export class Gatekeeper implements MktPolicy {
     const roll = { associations: this.#associations, mayReadKeys, touch, ...this.#releases(turn) };
     const reply = perform(turn, roll, requestId, command);
     if (reply !== undefined) turn.effect({ kind: "reply", requestId, reply });
+  }
+
+  /** Whose segment it was is not known: every session that may be keyed and has no key is meant. */
+  onUnknownKeySeen(turn: Turn): void {
+    if (this.#unknownKeySeenAt !== undefined && turn.now.monotonic < later(this.#unknownKeySeenAt, SELDOM_SECONDS))
+      return;
+    this.#unknownKeySeenAt = turn.now.monotonic;
+    for (const association of this.#associations.values()) {
+      if (!association.isManaged || newestServing(association) !== undefined) continue;
+      onWanted(turn, association, "a segment came with a key that is not known here");
+      this.#touched.add(association);
+    }
   }
 
   /** Takes a checked configuration. Keys of sessions that are gone stay; a changed peer's until a successor is in use. */

@@ -5,13 +5,13 @@ import { setRequest } from "./request.ts";
 import type { Turn } from "./turn.ts";
 
 /** How often a connection that waits may begin or hasten a negotiation: whoever sends SYNs decides how often it asks. */
-const SELDOM_SECONDS = 10;
+export const SELDOM_SECONDS = 10;
 
 /**
  * A connection of the session is held until there is a key, or came with one that is not known here. Where there is no
  * key, one is negotiated now; a key that is there is never replaced by this, and a revocation never undone.
  */
-export function onWanted(turn: Turn, association: Association): CommandReply {
+export function onWanted(turn: Turn, association: Association, reason: string): CommandReply {
   const { name, negotiation, wantedAt } = association;
   if (association.revokedBecause !== undefined || association.closing !== undefined) {
     return refuse("revoked", `the keys of ${name} are revoked; ask for a new one with: karp rekey ${name}`);
@@ -28,7 +28,7 @@ export function onWanted(turn: Turn, association: Association): CommandReply {
     return refuse("tooOften", `a key for ${name} was wanted just now; the next time counts in ${seconds} s`);
   }
   association.wantedAt = turn.now.monotonic;
-  if (association.request === undefined) setRequest(association, "a connection waits for a key");
+  if (association.request === undefined) setRequest(association, reason);
   if (negotiation.name === "wanted") association.negotiation = { ...negotiation, notBefore: turn.now.monotonic };
   turn.hasMoved = true;
   return { ok: true, text: `a key for ${name} is being negotiated` };
