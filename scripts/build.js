@@ -4,7 +4,7 @@ import "./nodeVersion.js";
 import { execFileSync } from "node:child_process";
 import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { build } from "esbuild";
+import { bundleDaemon } from "./bundle.js";
 
 const out = "dist";
 rmSync(out, { recursive: true, force: true });
@@ -48,31 +48,7 @@ function library(name) {
 async function daemon() {
   const stage = join(out, "stage", "karpd");
   const source = packageOf("karpd");
-  const result = await build({
-    entryPoints: {
-      main: "packages/karpd/src/main.ts",
-      "storage-worker": "packages/karpd/src/storage/worker.ts",
-      "wrap-launcher": "packages/karpd/src/wrap/launchThread.ts",
-    },
-    outdir: join(stage, "dist"),
-    bundle: true,
-    // A command loads only what it needs: `karp show` must not pay for the daemon.
-    splitting: true,
-    chunkNames: "[name]-[hash]",
-    platform: "node",
-    target: "node24",
-    format: "esm",
-    // koffi brings native code: it stays a dependency, loaded when it is needed.
-    external: ["koffi"],
-    // Bundled CommonJS code calls require() for Node's own modules.
-    banner: {
-      js: 'import { createRequire as karpCreateRequire } from "node:module"; const require = karpCreateRequire(import.meta.url);',
-    },
-    legalComments: "linked",
-    minifySyntax: true,
-    metafile: true,
-    logLevel: "warning",
-  });
+  const result = await bundleDaemon(join(stage, "dist"));
   cpSync("packages/karpd/bin", join(stage, "bin"), { recursive: true });
   cpSync("packages/karpd/systemd", join(stage, "systemd"), { recursive: true });
   chmodSync(join(stage, "bin/karp.js"), 0o755);

@@ -1,6 +1,6 @@
 # Third stage, in the final root: runs the one scenario, hands its exit code back and switches the machine off.
 . /run/lab/boot.env
-export PATH=/opt/host-node:$PATH LAB_OUT LAB_REPO
+export PATH=/opt/host-node:$PATH LAB_OUT LAB_REPO LAB_PROGRAM
 hostname guest
 ip link set lo up
 output=$(echo $LAB_OUTPUT_DEVICE)

@@ -6,7 +6,11 @@ import { EXIT_SKIPPED } from "../lib/result.ts";
 import { loadScenario } from "../lib/scenario.ts";
 
 async function main(name: string): Promise<number> {
-  const lab = new Lab(name, environment("LAB_REPO"), environment("LAB_OUT"));
+  const lab = new Lab(name, {
+    repo: environment("LAB_REPO"),
+    program: environment("LAB_PROGRAM"),
+    out: environment("LAB_OUT"),
+  });
   try {
     const scenario = await loadScenario(name);
     lab.step(scenario.title);

@@ -16,6 +16,8 @@ import { dirname, join } from "node:path";
 export interface Job {
   readonly scenario: string;
   readonly repo: string;
+  /** bin/karp.js of the karp to run. */
+  readonly program: string;
   /** Existing folder for everything that the run leaves. */
   readonly out: string;
   readonly timeoutSeconds: number;
@@ -95,6 +97,7 @@ function prepare(machine: Machine, job: Job, folders: Omit<Folders, "console" | 
     LAB_TRANSPORT: machine.transport,
     LAB_REPO: folders.repo,
     LAB_OUT: folders.out,
+    LAB_PROGRAM: job.program,
     LAB_NODE_DIR: folders.node,
     LAB_SCENARIO: job.scenario,
     LAB_OUTPUT_DEVICE: machine.outputDevice,

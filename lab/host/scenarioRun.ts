@@ -5,6 +5,7 @@ import { type Assertion, EXIT_SKIPPED, type ScenarioResult } from "../lib/result
 import { loadScenario } from "../lib/scenario.ts";
 import { type GuestEnd, type Machine, runGuest } from "./guest.ts";
 import { ensurePrevious } from "./previous.ts";
+import { ensureProgram } from "./program.ts";
 
 export const REPO = join(import.meta.dirname, "../..");
 const OUT = join(REPO, "lab/.out");
@@ -34,7 +35,7 @@ export async function runScenario(machine: Machine, wish: Wish, onOutput: (text:
   const out = makeOutFolder(wish.label);
   const { scenario, timeoutSeconds } = wish;
   const end = await runGuest(machine, {
-    ...{ scenario, timeoutSeconds, repo: REPO, out, onOutput },
+    ...{ scenario, timeoutSeconds, repo: REPO, program: await programIsThere(), out, onOutput },
     ...(memoryMegabytes !== undefined && { memoryMegabytes }),
   });
   const result = readResult(out);
@@ -50,6 +51,14 @@ let previous: Promise<void> | undefined;
 function previousIsThere(): Promise<void> {
   previous ??= ensurePrevious(REPO, (line) => process.stderr.write(`lab: ${line}\n`));
   return previous;
+}
+
+let program: Promise<string> | undefined;
+
+/** One build for all scenarios of a run. */
+function programIsThere(): Promise<string> {
+  program ??= ensureProgram(REPO);
+  return program;
 }
 
 function makeOutFolder(label: string): string {

@@ -80,7 +80,7 @@ export class Karp {
     const { namespace, program } = options;
     this.options = options;
     this.#lab = lab;
-    this.#program = program ?? join(lab.repo, "packages/karpd/bin/karp.js");
+    this.#program = program ?? lab.program;
     this.#mode = mode;
     this.#rollover = options.rollover;
     this.socket = `/run/${namespace}.karp/control.sock`;
@@ -125,7 +125,7 @@ export class Karp {
 
   /** From the next start on it is this program: bin/karp.js of another karp, or the working tree's. */
   replaceProgram(program?: string): void {
-    this.#program = program ?? join(this.#lab.repo, "packages/karpd/bin/karp.js");
+    this.#program = program ?? this.#lab.program;
   }
 
   /** Writes the configuration anew with another mode and has it read. */
@@ -199,12 +199,15 @@ export class Karp {
     return () => (this.#daemon?.isRunning() === false ? found : undefined);
   }
 
-  /** What a person would see, into the output folder. */
+  /** What happened, into the output folder; where something is wrong, also all that a person would look at. */
   async saveViews(): Promise<void> {
     if (!this.isRunning()) return;
+    const { namespace } = this.options;
+    writeFileSync(join(this.#lab.out, `${namespace}.events.json`), JSON.stringify(await this.events(), undefined, 1));
+    if (!this.#lab.hasFailed) return;
     for (const what of ["peers", "sessions", "keys", "rollovers", "events"]) {
       const { stdout, stderr } = await this.cli("show", what, "--socket", this.socket);
-      writeFileSync(join(this.#lab.out, `${this.options.namespace}.show-${what}.txt`), stdout + stderr);
+      writeFileSync(join(this.#lab.out, `${namespace}.show-${what}.txt`), stdout + stderr);
     }
   }
 

@@ -23,6 +23,11 @@ const SYS_PIDFD_OPEN = 434;
 const SYS_PIDFD_GETFD = 438;
 const SOL_TCP = 6;
 const TCP_AO_GET_KEYS = 41;
+const TCP_INFO = 11;
+const TCP_INFO_BYTES = 104;
+const TCP_ESTABLISHED = 1;
+const SOL_SOCKET = 1;
+const SO_COOKIE = 57;
 /** sizeof(struct tcp_ao_getsockopt) and the offsets in it. */
 const SIZE = 304;
 const AT = {
@@ -51,15 +56,52 @@ const getsockopt = libc.func(
 );
 const close = libc.func("int close(int fd)");
 
+/** One process's connection with one address, found anew whenever it is another one. */
+export class KernelConnection {
+  #place: { readonly pid: number; readonly fd: number; readonly cookie: bigint } | undefined;
+
+  /** Keys of the one established connection of process `pid` with `remote`, on either end's `port` where one is given. */
+  async keys(namespace: string, pid: number, remote: string, port?: number): Promise<KernelKey[]> {
+    const known = this.#place;
+    const keys = known?.pid === pid ? duplicated(pid, known.fd, (own) => keysOfSame(own, known.cookie)) : undefined;
+    if (keys !== undefined) return keys;
+    this.#place = undefined;
+    const fd = await connectionOf(namespace, pid, remote, port);
+    return duplicated(pid, fd, (own) => {
+      this.#place = { pid, fd, cookie: cookieOf(own) };
+      return readKeys(own, MAX_KEYS);
+    });
+  }
+}
+
 /** Keys of the one established TCP connection of process `pid` with `remote`, on either end's `port` where one is given. */
-export async function kernelKeys(namespace: string, pid: number, remote: string, port?: number): Promise<KernelKey[]> {
+export function kernelKeys(namespace: string, pid: number, remote: string, port?: number): Promise<KernelKey[]> {
+  return new KernelConnection().keys(namespace, pid, remote, port);
+}
+
+/** To ask `ss` costs a user-mode kernel far more than to look at a socket that is known. */
+async function connectionOf(namespace: string, pid: number, remote: string, port?: number): Promise<number> {
   const destination = remote.includes(":") ? `[${remote}]` : remote;
   const ports = port === undefined ? [] : ["and", "(", "sport", "=", `:${port}`, "or", "dport", "=", `:${port}`, ")"];
   const fds = await socketsOf(pid, ["ss", "-tnpH", "state", "established", "dst", destination, ...ports], namespace);
   const [fd] = fds;
   if (fd === undefined || fds.length > 1)
     throw new Error(`process ${pid} has ${fds.length} connections with ${remote}`);
-  return duplicated(pid, fd, (own) => readKeys(own, MAX_KEYS));
+  return fd;
+}
+
+/** Undefined: the descriptor is another socket by now, or its connection is over. */
+function keysOfSame(fd: number, cookie: bigint): KernelKey[] | undefined {
+  if (cookieOf(fd) !== cookie) return undefined;
+  const info = new Uint8Array(TCP_INFO_BYTES);
+  checked("TCP_INFO", Number(getsockopt(fd, SOL_TCP, TCP_INFO, info, [info.length])));
+  return info[0] === TCP_ESTABLISHED ? readKeys(fd, MAX_KEYS) : undefined;
+}
+
+function cookieOf(fd: number): bigint {
+  const cookie = new Uint8Array(8);
+  checked("SO_COOKIE", Number(getsockopt(fd, SOL_SOCKET, SO_COOKIE, cookie, [cookie.length])));
+  return new DataView(cookie.buffer).getBigUint64(0, true);
 }
 
 /** Keys of the listening sockets of process `pid`, each socket's apart. */

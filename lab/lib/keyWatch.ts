@@ -1,6 +1,6 @@
 // Watches two routing daemons during a scenario: which keys their connection has, and how the kernel counts each one's segments.
 import { existsSync, readFileSync } from "node:fs";
-import { type KernelKey, kernelKeys } from "./kernelKeys.ts";
+import { KernelConnection, type KernelKey } from "./kernelKeys.ts";
 import type { Lab } from "./lab.ts";
 import type { RoutingDaemon } from "./routingDaemon.ts";
 import type { VerifierMkt } from "./verify.ts";
@@ -36,6 +36,7 @@ export class KeyWatch {
   readonly #keyFiles: readonly [string, string];
   readonly #mkts = new Map<string, VerifierMkt>();
   readonly #growth: readonly [Map<string, Growth>, Map<string, Growth>] = [new Map(), new Map()];
+  readonly #connections = [new KernelConnection(), new KernelConnection()] as const;
   #sample = 0;
   #isStopped = false;
   #loop: Promise<void> = Promise.resolve();
@@ -98,7 +99,7 @@ export class KeyWatch {
 
   async #kernelKeys(end: 0 | 1): Promise<KernelKey[]> {
     const { namespace, pid, peering } = this.#daemons[end];
-    return await kernelKeys(namespace, pid, peering.remote, peering.port);
+    return await this.#connections[end].keys(namespace, pid, peering.remote, peering.port);
   }
 
   /** What the kernel says of a key is surer than what stands in a file. */

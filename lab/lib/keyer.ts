@@ -36,7 +36,7 @@ export class Keyer {
 
   async start(configuration = `/etc/lab/${this.namespace}/karp.yaml`): Promise<void> {
     const { namespace } = this;
-    const program = join(this.#lab.repo, "packages/karpd/bin/karp.js");
+    const program = this.#lab.program;
     const confined = ["setpriv", "--bounding-set", CAPABILITIES, "--no-new-privs"];
     const command = [...confined, "node", program, "keyer", "--config", configuration, "--log-level", "debug"];
     const daemon = new Daemon(`keyer of ${namespace}`, command, this.log, { namespace, cwd: "/" });

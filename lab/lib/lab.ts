@@ -9,6 +9,8 @@ export class Lab {
   readonly scenario: string;
   /** The working tree, read-only in the guest. */
   readonly repo: string;
+  /** bin/karp.js of the karp that is tested. */
+  readonly program: string;
   /** The output folder of this run: captures, logs, result. */
   readonly out: string;
   readonly #began = performance.now();
@@ -16,9 +18,10 @@ export class Lab {
   readonly #cleanUps: (() => void | Promise<void>)[] = [];
   #skipped: string | undefined;
 
-  constructor(scenario: string, repo: string, out: string) {
+  constructor(scenario: string, { repo, program, out }: Pick<Lab, "repo" | "program" | "out">) {
     this.scenario = scenario;
     this.repo = repo;
+    this.program = program;
     this.out = out;
   }
 
@@ -43,6 +46,11 @@ export class Lab {
     const ok = isDeepStrictEqual(actual, expected);
     const text = JSON.stringify(actual);
     return this.check(name, ok, ok ? text : `${text}, expected ${JSON.stringify(expected)}`);
+  }
+
+  /** An assertion has not held so far. */
+  get hasFailed(): boolean {
+    return this.#assertions.some(({ ok }) => !ok);
   }
 
   /** Runs a part whose failure is recorded but does not keep later parts from running. */

@@ -1,7 +1,6 @@
 // `karp wrap` in a network namespace, and the setting of its scenarios: r1's daemon runs under it and opens the
 // connection to a BIRD on r2 that only waits, so that no session comes up unless r1's SYN was signed.
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { type Bird, bird } from "./bird.ts";
 import { Karp, type KarpSession, type Mode } from "./karp.ts";
 import { Keyer } from "./keyer.ts";
@@ -16,7 +15,7 @@ import { type VerifierMkt, verifyCapture } from "./verify.ts";
 
 /** What stands before the daemon's own command line. */
 export function wrapper(lab: Lab, namespace: string): readonly string[] {
-  return ["node", join(lab.repo, "packages/karpd/bin/karp.js"), "wrap", "--config", configurationOf(namespace), "--"];
+  return ["node", lab.program, "wrap", "--config", configurationOf(namespace), "--"];
 }
 
 function configurationOf(namespace: string): string {

@@ -32,7 +32,7 @@ export const scenario: Scenario = {
 
 async function runDemo(lab: Lab): Promise<readonly Line[]> {
   lab.step(`karp demo --json --seconds ${SECONDS}`);
-  const program = join(lab.repo, "packages/karpd/bin/karp.js");
+  const program = lab.program;
   const command = ["node", program, "demo", "--json", "--seconds", String(SECONDS)];
   const { code, stdout, stderr } = await exec(command, { namespace: NAMESPACE, cwd: "/", timeoutSeconds: 120 });
   writeFileSync(join(lab.out, "demo.jsonl"), stdout);

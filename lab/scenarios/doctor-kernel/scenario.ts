@@ -54,7 +54,7 @@ function textOf(findings: readonly Finding[], about: string): string {
 }
 
 async function doctor(lab: Lab): Promise<readonly Finding[]> {
-  const program = join(lab.repo, "packages/karpd/bin/karp.js");
+  const program = lab.program;
   const { stdout, stderr } = await exec(["node", program, "doctor", "--kernel", "--json", "--config", FILE]);
   try {
     const findings = JSON.parse(stdout) as readonly Finding[];

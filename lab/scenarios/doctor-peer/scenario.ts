@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { exec, must } from "../../lib/exec.ts";
 import type { Lab } from "../../lib/lab.ts";
 import type { Scenario } from "../../lib/scenario.ts";
@@ -68,7 +67,7 @@ function says(lab: Lab, name: string, found: readonly Finding[], about: string, 
 }
 
 async function doctor(lab: Lab, file: string): Promise<readonly Finding[]> {
-  const program = join(lab.repo, "packages/karpd/bin/karp.js");
+  const program = lab.program;
   const command = ["node", program, "doctor", PEER, "--json", "--config", file];
   const { stdout, stderr } = await exec(command, { namespace: "r1" });
   try {
