@@ -11,7 +11,7 @@ import { beginCapture, ENDS, routerName, setUpTwoBirds } from "../../lib/twoRout
 import { passTime, waitFor } from "../../lib/wait.ts";
 
 const ROLLOVERS = 10;
-const SECONDS_APART = 5;
+const SECONDS_APART = 10;
 /** Signed SYNs, sent again included, of the end that has the first key to the one that is just getting it. */
 const MOST_EARLY_SYNS = 3;
 type Setting = Awaited<ReturnType<typeof setUpTwoBirds>>;

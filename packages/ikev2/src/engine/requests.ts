@@ -1,6 +1,6 @@
 import type { EngineContext } from "./context.ts";
 import type { IkeSa } from "./ikeSa.ts";
-import type { ExchangeFailure } from "./machine.ts";
+import type { ExchangeFailure, Instant } from "./machine.ts";
 import { isPeerOperation, type Operation, type PeerOperation } from "./operation.ts";
 import type { Peer } from "./peers.ts";
 
@@ -66,6 +66,10 @@ export function failAll(engine: EngineContext, operations: readonly Operation[],
 
 /** RFC 7296 section 2.25: after TEMPORARY_FAILURE it MUST NOT be retried immediately. */
 export function retryLater(engine: EngineContext, peer: Peer, operation: PeerOperation): void {
-  const { delaySeconds } = engine.settings.temporaryFailure;
-  engine.deadlines.schedule(engine.after(delaySeconds), { kind: "retry", peer, operation });
+  engine.deadlines.schedule(afterTemporaryFailure(engine), { kind: "retry", peer, operation });
+}
+
+/** Drawn anew each time: two requests that refused each other would meet again, and again, after equal delays. */
+export function afterTemporaryFailure(engine: EngineContext): Instant {
+  return engine.after(engine.settings.temporaryFailure.delaySeconds * (1 + engine.randomFraction()));
 }

@@ -363,7 +363,7 @@ test("TEMPORARY_FAILURE is retried after a while, by the engine (RFC 7296 sectio
   pair.b.policy.decide = undefined;
   pair.elapse(4);
   assert.equal(pair.b.policy.asked.length, 2);
-  pair.elapse(2);
+  pair.elapse(7); // 5 to 10 s after the refusal
   pair.assertSameMkt(2);
 });
 
@@ -516,4 +516,18 @@ test("a peer that deletes every IKE SA before it answers: the request fails afte
   assert.equal(pair.a.last("mktFailed").requestId, requestId);
   assert.equal(pair.a.last("mktFailed").failure.reason, "ikeSaClosed");
   assert.equal(closed, 4);
+});
+
+test("a policy that has no such MKT: CHILD_SA_NOT_FOUND names it as REKEY_SA did (RFC 7296 section 2.25)", () => {
+  const pair = refusing(Pair.established(), NotifyType.CHILD_SA_NOT_FOUND);
+  pair.createMkt("a", 2, { rekeys: 1 });
+  // HDR, SK {N(REKEY_SA), SA, Ni, TSi, TSr}  -->
+  let answer = new Uint8Array();
+  pair.b.crypto.tamper = (plaintext) => {
+    answer = plaintext.slice();
+  };
+  //                                <--  HDR, SK {N(CHILD_SA_NOT_FOUND)}
+  pair.step();
+  // Next Payload, flags, length; Protocol ID TCP_AO, SPI Size, Notify Message Type 44, SPI: RFC 7296 section 3.10
+  assert.deepEqual([...answer.subarray(0, 9)], [0, 0, 0, 9, 201, 1, 0, 44, 1]);
 });

@@ -161,9 +161,9 @@ test("a rekey that meets TEMPORARY_FAILURE for minutes: the IKE SA is closed (RF
   const temporaryFailure = { delaySeconds: 5, tries: 24 };
   const pair = Pair.established({ settings: { ikeSasPerPeer: 1, temporaryFailure } });
   pair.input("a", { kind: "rekeyIkeSa", peer: "b" });
-  pair.elapse(110);
+  pair.elapse(110); // 24 tries, 5 to 10 s apart
   assert.deepEqual([pair.a.states, pair.b.states], [["established"], ["established"]]);
-  pair.elapse(30);
+  pair.elapse(140);
   assert.deepEqual([pair.a.states, pair.b.states], [[], []]);
   const refusals = pair.sent.filter(({ text }) => text === "CREATE_CHILD_SA response {N(TEMPORARY_FAILURE)}");
   assert.equal(refusals.length, 25);

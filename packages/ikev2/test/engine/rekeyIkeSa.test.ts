@@ -369,3 +369,39 @@ test("a lifetime of the IKE SA's authentication is not prolonged by rekeys", () 
   pair.elapse(1001);
   assert.equal(pair.a.of("ikeSaEstablished").length, 2);
 });
+
+/** Delivers each packet `latency` milliseconds after it was sent, until `isDone` or for a minute. */
+function travel(pair: Pair, latency: number, isDone: () => boolean, underWay: { at: number; packet: Packet }[]): void {
+  const end = pair.milliseconds + 60_000;
+  const dueAt = (router: "a" | "b"): number => pair.router(router).endpoint.nextDeadline() ?? Number.POSITIVE_INFINITY;
+  while (!isDone() && pair.milliseconds < end) {
+    for (const packet of pair.wire.splice(0)) underWay.push({ at: pair.milliseconds + latency, packet });
+    const next = Math.min(end, dueAt("a"), dueAt("b"), ...underWay.map(({ at }) => at));
+    pair.milliseconds = Math.max(pair.milliseconds, next);
+    const [first] = underWay;
+    if (first !== undefined && first.at <= pair.milliseconds) {
+      underWay.shift();
+      pair.deliver(first.packet);
+    }
+    for (const router of ["a", "b"] as const) {
+      if (dueAt(router) <= pair.milliseconds) pair.input(router, { kind: "timeout" });
+    }
+  }
+}
+
+for (const latency of [5, 40, 150]) {
+  test(`createMkt that crosses a rekey of the IKE SA, ${latency} ms away: not refused for ever (RFC 7296 section 2.25.2)`, () => {
+    for (const offset of [0, 2, 4]) {
+      const pair = Pair.established();
+      // CREATE_CHILD_SA { N(REKEY_SA), SA, Ni, TSi, TSr }  -->  <--  CREATE_CHILD_SA { SA, Ni, KEi }
+      pair.createMkt("a", 7, { rekeys: 1 });
+      const underWay = pair.wire.splice(0).map((packet) => ({ at: pair.milliseconds + latency, packet }));
+      pair.milliseconds += offset;
+      pair.input("b", { kind: "rekeyIkeSa", peer: "a" });
+      const isMade = (): boolean => pair.a.of("mktNegotiated").some(({ replaces }) => replaces === 1);
+      travel(pair, latency, () => isMade() && pair.b.of("ikeSaRekeyed").length > 0, underWay);
+      assert.ok(isMade(), `${offset} ms apart: ${JSON.stringify(pair.a.of("mktFailed"))}`);
+      assert.equal(pair.b.of("ikeSaRekeyed").length, 1);
+    }
+  });
+}

@@ -178,6 +178,12 @@ const sharedWords = {
       description: "KeyIDs that people use for keys of their own, each a number or a range: never chosen by karp.",
     }),
   ),
+  "key-readers": Type.Optional(
+    Type.Array(Type.Integer({ minimum: 0, maximum: 4_294_967_294 }), {
+      description:
+        "User ids (`id -u NAME`) of local programs that may read this session's keys with Keytable_getSA, besides root and karp.",
+    }),
+  ),
   "on-expiry": choice(
     ["keep-and-alarm", "fail-closed"],
     "What happens when the hard lifetime ends and no successor came.",

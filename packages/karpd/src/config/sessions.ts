@@ -105,7 +105,10 @@ const everyAlgorithm: readonly MktAlgorithm[] = ["aes-128-cmac-96", "hmac-sha-1-
 function keyingOf(
   layers: SessionLayers,
   possible: readonly MktAlgorithm[],
-): Pick<SessionConfiguration, "mode" | "start" | "algorithms" | "tcpOptions" | "pfs" | "reservedKeyIds" | "onExpiry"> {
+): Pick<
+  SessionConfiguration,
+  "mode" | "start" | "algorithms" | "tcpOptions" | "pfs" | "reservedKeyIds" | "keyReaders" | "onExpiry"
+> {
   return {
     mode: layers.pick("mode") ?? "observe",
     start: layers.pick("start") ?? "always",
@@ -113,6 +116,7 @@ function keyingOf(
     tcpOptions: layers.pick("tcp-options") ?? ["covered"],
     pfs: layers.pick("pfs") ?? true,
     reservedKeyIds: keyIdsOf(layers.pick("reserved-key-ids") ?? []),
+    keyReaders: layers.pick("key-readers") ?? [],
     onExpiry: layers.pick("on-expiry") ?? "keep-and-alarm",
   };
 }

@@ -37,6 +37,8 @@ export interface SessionConfiguration {
   readonly pfs: boolean;
   /** KeyIDs (RecvIDs and SendIDs) that people use for keys of their own: never chosen. */
   readonly reservedKeyIds: readonly number[];
+  /** User ids of local programs that may read this session's keys, besides root and karp itself. */
+  readonly keyReaders: readonly number[];
   readonly rollover: RolloverConfiguration;
   /** At hard expiry without successor. */
   readonly onExpiry: "keep-and-alarm" | "fail-closed";

@@ -30,8 +30,8 @@ export interface DaemonCoreOptions {
   readonly drivers: DriverTraits;
   /** The engine, which asks this policy about MKTs. */
   readonly createIke: (policy: MktPolicy) => Machine<IkeInput, IkeEffect>;
-  /** Invariant 6: which local caller may read and write the keys of a session. */
-  readonly mayReadKeys: Entitlement;
+  /** Invariant 6: which local caller may read or change the keys of a session. */
+  readonly mayUseKeys: Entitlement;
   /** The gatekeeper's decisions: replaced in proofs only. */
   readonly rules?: Rules;
 }

@@ -17,7 +17,7 @@ import { openKeyStore } from "../storage/openKeyStore.ts";
 import { validateChain } from "./certificates/validateChain.ts";
 import { type DriverKinds, DriverSet, driverOptions } from "./driverSet.ts";
 import { perform, type World } from "./effects.ts";
-import { mayReadKeys } from "./entitlement.ts";
+import { mayUseKeys } from "./entitlement.ts";
 import { EventLog } from "./eventLog.ts";
 import { type Logger, logEvent, logIke } from "./logger.ts";
 import { NatWitness } from "./natWitness.ts";
@@ -141,7 +141,7 @@ export class Daemon implements ControlBackend {
       drivers: { observes: (name) => this.#drivers.observes(name) },
       createIke: (policy) =>
         new ReflectionWitness(new IkeEndpoint({ crypto, policy, settings: options.engineSettings ?? {} })),
-      mayReadKeys,
+      mayUseKeys,
       ...(options.rules === undefined ? {} : { rules: options.rules }),
     });
     const world = this.#world();

@@ -42,6 +42,7 @@ rollover: { every: 30d, window: "02:00-04:00 UTC" }
       tcpOptions: ["covered"],
       pfs: true,
       reservedKeyIds: [],
+      keyReaders: [],
       rollover: {
         everySeconds: 2_592_000,
         jitter: 0.1,

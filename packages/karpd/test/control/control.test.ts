@@ -342,6 +342,12 @@ describe("control interface", { concurrency: 4 }, () => {
       const { answer } = await ask(path, body, NOBODY);
       assert.equal(answer.code, "notEntitled", path);
     }
+    r1.configure({ session: { "key-readers": [NOBODY] } });
+    await r1.client.post("/v1/reload", {});
+    const reader = await ask("Keytable_getSA", { session: "bgp1" }, NOBODY);
+    assert.equal(reader.answer.ok, true, "who stands in key-readers may read");
+    const { answer } = await ask("Keytable_delete", { adminKeyName: r1.views.keys[0]?.adminKeyName }, NOBODY);
+    assert.equal(answer.code, "notEntitled", "and nothing else");
     const root = await ask("Keytable_getSA", { session: "bgp1" });
     assert.equal(root.answer.ok, true);
     const audited = await r1.event("keyRead", /^key [0-9a-f]{16} was read by uid 0 \(pid \d+\)$/);

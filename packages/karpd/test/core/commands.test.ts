@@ -52,6 +52,17 @@ test("Keytable_getSA gives the key that is preferred, also when a newer one was 
   assert.equal(reply?.ok === true && reply.adminKeyName, old?.adminKeyName);
 });
 
+test("Keytable_getSA gives no key that the peer is not ready for (RFC 7210 section 3, invariant 3)", () => {
+  const pair = makePair();
+  pair.b.daemon.latencyMilliseconds = 20_000;
+  assert.ok(
+    pair.world.runUntil(() => pair.a.keysIn("held", "installed").some(({ createdBy }) => createdBy === "ike"), 60),
+  );
+  const reply = pair.a.command({ kind: "Keytable_getSA", session: "r", caller: root });
+  assert.equal(reply?.ok === false && reply.code, "noKey");
+  keyed(pair);
+});
+
 test("a revoked session takes no key that a person made before somebody asks for new ones", () => {
   const pair = makePair();
   keyed(pair);

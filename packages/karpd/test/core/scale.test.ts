@@ -75,7 +75,7 @@ function makeCore(count: number): { readonly core: DaemonCore; readonly now: Now
     now,
     drivers: { observes: () => true },
     createIke: () => ({ handle: () => [], nextDeadline: () => undefined }),
-    mayReadKeys: () => false,
+    mayUseKeys: () => false,
   });
   return { core, now };
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { type IkeEvent, type MktDecision, mktSelectors, NotifyType, type TrafficSelector } from "@karp/ikev2";
+import { sessionMeant } from "../../src/core/gatekeeper/selectors.ts";
 import { agree, assertNoViolations, configurationOf, keyed, makePair, type Pair, rolled } from "./harness/pair.ts";
 
 const addressA = Uint8Array.of(10, 0, 0, 1);
@@ -124,4 +125,51 @@ test("an answer that narrows the selectors of a rekey: the new MKT is deleted, t
     "what was asked for is not forgotten",
   );
   assertNoViolations(pair);
+});
+
+test("of several sessions between two addresses a request means the one whose port it names, however they are ordered", () => {
+  const pair = makePair();
+  keyed(pair);
+  const [only] = pair.b.parts.configuration.sessions;
+  assert.ok(only !== undefined);
+  const named = (port: number) => ({ session: { ...only, name: String(port), port } });
+  const meant = (ports: readonly number[], ...asked: readonly [TrafficSelector[], TrafficSelector[]]) =>
+    sessionMeant(ports.map(named), ...asked)?.session.port;
+  const request = (port: number): [TrafficSelector[], TrafficSelector[]] => {
+    const { localSelectors, remoteSelectors } = mktSelectors(addressB, addressA, port);
+    return [[...localSelectors], [...remoteSelectors]];
+  };
+  for (const ports of [
+    [4189, 179],
+    [1790, 1791],
+    [179, 646, 1790, 1791],
+  ]) {
+    for (const order of [ports, ports.toReversed()]) {
+      for (const port of order) assert.equal(meant(order, ...request(port)), port, `${port} of ${order}`);
+    }
+  }
+  assert.equal(meant([4189], ...request(179)), undefined, "another session's request is not taken for lack of its own");
+  const wide: [TrafficSelector[], TrafficSelector[]] = [
+    [...ports(addressB, [0, 65_535])],
+    [...ports(addressA, [0, 65_535])],
+  ];
+  assert.equal(meant([179], ...wide), 179, "without a port of its own it means the only one");
+  assert.equal(meant([179, 1790], ...wide), undefined, "and none of several");
+});
+
+test("REKEY_SA of an MKT that is being replaced gets TEMPORARY_FAILURE, of one that is gone CHILD_SA_NOT_FOUND", () => {
+  const pair = makePair();
+  keyed(pair);
+  const old = pair.b.keysIn("current")[0]?.recvId ?? 0;
+  const ask = (rekeys: number): MktDecision | undefined =>
+    pair.b.policy?.consider({ peer: "a", recvId: 200, rekeys, inIkeAuth: false }, pair.world.now());
+  rolled(pair, pair.a);
+  assert.deepEqual(
+    pair.b.keysIn("retiring").map(({ recvId }) => recvId),
+    [old],
+  );
+  const late = ask(old);
+  assert.equal(late?.kind === "refuse" && late.notifyType, NotifyType.TEMPORARY_FAILURE);
+  const unknown = ask(201);
+  assert.equal(unknown?.kind === "refuse" && unknown.notifyType, NotifyType.CHILD_SA_NOT_FOUND);
 });

@@ -41,6 +41,7 @@ export function sessionOf(
     tcpOptions: ["covered"],
     pfs: true,
     reservedKeyIds: [],
+    keyReaders: [],
     rollover: {
       everySeconds: 30,
       jitter: 0.1,

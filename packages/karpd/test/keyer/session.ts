@@ -17,6 +17,7 @@ export function session(mode: SessionMode, more: Partial<SessionConfiguration> =
     tcpOptions: ["covered"],
     pfs: true,
     reservedKeyIds: [],
+    keyReaders: [],
     rollover: {
       everySeconds: 3600,
       jitter: 0.1,

@@ -5,7 +5,7 @@
 import { PeerMisbehaved } from "../../bytes/errors.ts";
 import type { Secret } from "../../bytes/secret.ts";
 import type { NotifyPayload, Payload, SaPayload } from "../../codec/message.ts";
-import { decodeRekeySa, encodeChildSaNotFound } from "../../codec/notifies/childSa.ts";
+import { type ChildSaName, decodeRekeySa, encodeChildSaNotFound } from "../../codec/notifies/childSa.ts";
 import { encodeInvalidKePayload } from "../../codec/notifies/invalidKePayload.ts";
 import { decodeKeyIdsTaken } from "../../codec/notifies/keyIds.ts";
 import { encodeKeyLifetime } from "../../codec/notifies/keyLifetime.ts";
@@ -132,6 +132,11 @@ function negotiate(engine: EngineContext, sa: IkeSa, secured: Secured, question:
   const asked = mktRequest(engine, secured, question, { recvId, rekeys: rekeyed.recvId });
   const decision = engine.policy.consider(asked, engine.now);
   if (decision.kind === "refuse") {
+    const { named } = rekeyed;
+    // RFC 7296 section 2.25: the SPI is copied
+    if (decision.notifyType === NotifyType.CHILD_SA_NOT_FOUND && named !== undefined) {
+      return { kind: "refusal", notify: encodeChildSaNotFound(named), detail: decision.detail };
+    }
     const notify = publicNotify(secured, decision.notifyType, decision.data);
     return { kind: "refusal", notify, detail: decision.detail };
   }
@@ -144,14 +149,18 @@ function conflictWith(sa: IkeSa): string | undefined {
   return sa.outstanding?.operation?.name === "rekeyIkeSa" ? "the IKE SA is being rekeyed" : undefined;
 }
 
+interface Rekeyed {
+  readonly kind: "found";
+  /** Undefined: a new MKT is asked for. */
+  readonly recvId: number | undefined;
+  /** As REKEY_SA named it. */
+  readonly named: ChildSaName | undefined;
+}
+
 /** RFC 7296 section 1.3.3: the MKT that REKEY_SA names, by the peer's SendID. */
-function rekeyedMkt(
-  sa: IkeSa,
-  secured: Secured,
-  payloads: readonly Payload[],
-): Refusal | { readonly kind: "found"; readonly recvId: number | undefined } {
+function rekeyedMkt(sa: IkeSa, secured: Secured, payloads: readonly Payload[]): Refusal | Rekeyed {
   const notify = notifyOf(payloads, NotifyType.REKEY_SA);
-  if (notify === undefined) return { kind: "found", recvId: undefined };
+  if (notify === undefined) return { kind: "found", recvId: undefined, named: undefined };
   const name = decodeRekeySa(notify);
   const recvId = name.protocolId === SecurityProtocolId.TCP_AO ? name.spi[0] : undefined;
   const entry = [...secured.mkts].find(([, known]) => known === recvId);
@@ -162,7 +171,7 @@ function rekeyedMkt(
   // RFC 7296 section 2.25.1: a request to rekey what we are closing
   const isClosing = sa.outstanding?.operation?.deletedSendIds?.includes(entry[0]) === true;
   if (isClosing) return refusal(NotifyType.TEMPORARY_FAILURE, "this MKT is being deleted");
-  return { kind: "found", recvId };
+  return { kind: "found", recvId, named: name };
 }
 
 function mktRequest(

@@ -18,7 +18,7 @@ import { IkeSa } from "../ikeSa.ts";
 import type { Operation } from "../operation.ts";
 import { errorNotifyOf, payloadOf } from "../payloads.ts";
 import { closeGracefully } from "../removal.ts";
-import { enqueue, takeQueue } from "../requests.ts";
+import { afterTemporaryFailure, enqueue, takeQueue } from "../requests.ts";
 import { SaCipher } from "../saCipher.ts";
 import type { Secured } from "../states.ts";
 import { NONCE_BYTES } from "./saInitPayloads.ts";
@@ -106,7 +106,7 @@ export class IkeSaRekey implements Operation {
   /** RFC 7296 section 2.25: after several tries over several minutes the two ends are out of step. */
   #refusedForNow(engine: EngineContext, sa: IkeSa, secured: Secured, detail: string): void {
     const { lifetime } = secured;
-    const { delaySeconds, tries } = engine.settings.temporaryFailure;
+    const { tries } = engine.settings.temporaryFailure;
     lifetime.rekeyFailures++;
     if (lifetime.rekeyFailures > tries) {
       const { TEMPORARY_FAILURE } = NotifyType;
@@ -114,7 +114,7 @@ export class IkeSaRekey implements Operation {
       closeGracefully(engine, sa, { failure, operations: "move" });
       return;
     }
-    lifetime.rekeyAt = engine.after(delaySeconds);
+    lifetime.rekeyAt = afterTemporaryFailure(engine);
     scheduleRenewal(engine, sa);
   }
 

@@ -6,8 +6,9 @@ import { hear } from "./hear.ts";
 import { leaveFirstMove, planLifetime } from "./lifetimes.ts";
 import { formatOrigin, makeMkt, originFact, originOf } from "./makeMkt.ts";
 import type { Peer } from "./peer.ts";
+import { isOfPeer } from "./peerState.ts";
 import { isConfirmedByPeer } from "./rules.ts";
-import { describesSame, meansSession, narrowed, selectorsOf, termsOf } from "./selectors.ts";
+import { describesSame, narrowed, selectorsOf, sessionMeant, termsOf } from "./selectors.ts";
 import type { Ground, Turn } from "./turn.ts";
 
 /** At most so many MKTs of one association are alive. */
@@ -47,7 +48,7 @@ export function findSession(peer: Peer, request: MktRequest): Association | unde
   const { localSelectors, remoteSelectors } = request;
   const managed = [...peer.associations].filter(({ isManaged }) => isManaged);
   if (localSelectors !== undefined && remoteSelectors !== undefined) {
-    return managed.find(({ session }) => meansSession(session, localSelectors, remoteSelectors));
+    return sessionMeant(managed, localSelectors, remoteSelectors);
   }
   // Without TS payloads the peer must have just one session that it can mean.
   return managed.length === 1 ? managed[0] : undefined;
@@ -81,7 +82,12 @@ function refuseForSelectors(association: Association, peer: Peer, request: MktRe
 function refuseForPredecessor(association: Association, request: MktRequest): MktDecision | undefined {
   const predecessor = predecessorOf(association, request);
   if (request.rekeys !== undefined && predecessor === undefined) {
-    return refuse(NotifyType.CHILD_SA_NOT_FOUND, "no such MKT");
+    const isClosing = liveMkts(association).some(
+      (mkt) => mkt.row.recvId === request.rekeys && isOfPeer(association, mkt),
+    );
+    return isClosing
+      ? refuse(NotifyType.TEMPORARY_FAILURE, "the MKT is being replaced or deleted already")
+      : refuse(NotifyType.CHILD_SA_NOT_FOUND, "no such MKT");
   }
   if (association.negotiation.name === "negotiating") return undefined;
   const inTheWay = candidates(association).some((mkt) => isInTheWay(association, mkt, predecessor, request));

@@ -1,10 +1,11 @@
+import type { SessionConfiguration } from "../configuration.ts";
 import type { EventName } from "../events.ts";
 import type { CommandReply, LocalCaller } from "../machine.ts";
 import type { Association, Mkt } from "./association.ts";
 import type { Turn } from "./turn.ts";
 
-/** Who may read, insert and delete the keys of a session (invariant 6). */
-export type Entitlement = (caller: LocalCaller, session: string) => boolean;
+/** Who may read the keys of a session, and who may insert, delete and hand them out (invariant 6). */
+export type Entitlement = (caller: LocalCaller, session: SessionConfiguration, what: "read" | "change") => boolean;
 
 export function refuseCaller(turn: Turn, association: Association, caller: LocalCaller, what: string): CommandReply {
   const text = `uid ${caller.uid} (pid ${caller.pid}) may not ${what} keys of ${association.name}`;

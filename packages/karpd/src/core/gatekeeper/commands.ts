@@ -115,9 +115,9 @@ function request(turn: Turn, association: Association): string {
 }
 
 function readKey(turn: Turn, association: Association, caller: LocalCaller, isEntitled: Entitlement): Answer {
-  if (!isEntitled(caller, association.name)) return refuseCaller(turn, association, caller, "read");
+  if (!isEntitled(caller, association.session, "read")) return refuseCaller(turn, association, caller, "read");
   const mkt = keyInUse(turn, association);
-  if (mkt?.row.key === undefined) return refuse("noKey", `${association.name} has no key`);
+  if (mkt?.row.key === undefined) return refuse("noKey", `${association.name} has no key that may be sent with now`);
   audit(
     turn,
     association,
@@ -134,7 +134,7 @@ function readKey(turn: Turn, association: Association, caller: LocalCaller, isEn
   };
 }
 
-/** The row that RFC 7210 section 3 selects for sending; before any is, the newest. */
+/** The row that RFC 7210 section 3 selects for sending; none before the peer is ready for one (invariant 3). */
 function keyInUse(turn: Turn, association: Association): Mkt | undefined {
   const serving = association.mkts.filter((mkt) => isServing(mkt) && mkt.storedGeneration > 0);
   const lookup = { peer: association.session.remoteAddress, protocol: "TCP-AO" };
@@ -143,7 +143,7 @@ function keyInUse(turn: Turn, association: Association): Mkt | undefined {
     lookup,
     turn.now.wall,
   );
-  return serving.find((mkt) => mkt.row === row) ?? serving.at(-1);
+  return serving.find((mkt) => mkt.row === row);
 }
 
 function driverKey({ row }: Mkt, masterKey: DriverKey["masterKey"]): DriverKey {
@@ -170,7 +170,7 @@ export function insertKey(
   isEntitled: Entitlement,
   replaces: boolean,
 ): Answer {
-  if (!isEntitled(caller, association.name)) return refuseCaller(turn, association, caller, "insert");
+  if (!isEntitled(caller, association.session, "change")) return refuseCaller(turn, association, caller, "insert");
   const fault = faultOf(turn, association, key);
   if (fault !== undefined) return fault;
   const { sendId, recvId, algorithm, coversTcpOptions, masterKey } = key;
@@ -237,7 +237,7 @@ export function deleteKey(
   requestId: number,
   isEntitled: Entitlement,
 ): Answer {
-  if (!isEntitled(caller, association.name)) return refuseCaller(turn, association, caller, "delete");
+  if (!isEntitled(caller, association.session, "change")) return refuseCaller(turn, association, caller, "delete");
   const isNeeded = mkt === association.preferred || mkt.situation.name === "current" || isPlaceholder(mkt);
   if (isNeeded || mkt.wasUsed) {
     return refuse(

@@ -32,7 +32,7 @@ export interface GatekeeperOptions {
   readonly crypto: Pick<CryptoProvider, "random" | "digest">;
   readonly snapshot: KeyTableSnapshot;
   readonly drivers: DriverTraits;
-  readonly mayReadKeys: Entitlement;
+  readonly mayUseKeys: Entitlement;
   /** Replaced in proofs only. */
   readonly rules?: Rules | undefined;
 }
@@ -50,7 +50,7 @@ export type Answer = Extract<
  */
 export class Gatekeeper implements MktPolicy {
   readonly ground: Ground;
-  readonly #options: Pick<GatekeeperOptions, "mayReadKeys">;
+  readonly #options: Pick<GatekeeperOptions, "mayUseKeys">;
   readonly #keyIds = new KeyIdTable();
   readonly #peers = new Map<string, Peer>();
   #peersByAddress: ReadonlyMap<string, Peer> = new Map();
@@ -161,9 +161,9 @@ export class Gatekeeper implements MktPolicy {
   }
 
   onCommand(turn: Turn, requestId: number, command: Command): void {
-    const { mayReadKeys } = this.#options;
+    const { mayUseKeys } = this.#options;
     const touch = (association: Association): void => void this.#touched.add(association);
-    const roll = { associations: this.#associations, mayReadKeys, touch, ...this.#releases(turn) };
+    const roll = { associations: this.#associations, mayUseKeys, touch, ...this.#releases(turn) };
     const reply = perform(turn, roll, requestId, command);
     if (reply !== undefined) turn.effect({ kind: "reply", requestId, reply });
   }

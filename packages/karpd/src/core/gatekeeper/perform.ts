@@ -10,7 +10,7 @@ import type { Turn } from "./turn.ts";
 export interface Roll {
   /** All sessions, those that are not managed any more too. */
   readonly associations: ReadonlyMap<string, Association>;
-  readonly mayReadKeys: Entitlement;
+  readonly mayUseKeys: Entitlement;
   /** It is looked at before the turn ends. */
   touch(association: Association): void;
   /** RFC 3339; undefined: it is managed, or not configured. */
@@ -33,19 +33,19 @@ export function perform(turn: Turn, roll: Roll, requestId: number, command: Comm
       const found = findKey(roll, command.adminKeyName);
       if (found === undefined) return { ok: false, code: "noKey", text: `there is no key ${command.adminKeyName}` };
       roll.touch(found.association);
-      return deleteKey(turn, found.association, found.mkt, command.caller, requestId, roll.mayReadKeys);
+      return deleteKey(turn, found.association, found.mkt, command.caller, requestId, roll.mayUseKeys);
     }
     case "Keytable_insertSA": {
       const association = managed(roll, command.row.session);
       if (association === undefined) return notManaged(roll, command.row.session);
       roll.touch(association);
-      return insertKey(turn, association, command.row, command.caller, requestId, roll.mayReadKeys, false);
+      return insertKey(turn, association, command.row, command.caller, requestId, roll.mayUseKeys, false);
     }
     default: {
       const association = managed(roll, command.session);
       if (association === undefined) return notManaged(roll, command.session);
       roll.touch(association);
-      return onSessionCommand(turn, association, command, requestId, roll.mayReadKeys);
+      return onSessionCommand(turn, association, command, requestId, roll.mayUseKeys);
     }
   }
 }

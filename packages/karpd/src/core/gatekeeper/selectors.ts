@@ -33,6 +33,28 @@ export function meansSession(
   );
 }
 
+/**
+ * The one session of these that the selectors of a request mean. Every request has a wide range of ports, which those that
+ * connections are opened from are taken of: a port that stands for itself says more. Undefined: none, or not just one.
+ */
+export function sessionMeant<T extends { readonly session: SessionConfiguration }>(
+  sessions: readonly T[],
+  local: readonly TrafficSelector[],
+  remote: readonly TrafficSelector[],
+): T | undefined {
+  const ownPorts = [...local, ...remote].flatMap(singlePort);
+  const meant = sessions.filter(
+    ({ session }) => meansSession(session, local, remote) && (ownPorts.length === 0 || ownPorts.includes(session.port)),
+  );
+  if (meant.length < 2) return meant[0];
+  const request = { localSelectors: local, remoteSelectors: remote };
+  return meant.find(({ session }) => describesSame(request, sessionSelectors(session)));
+}
+
+function singlePort(selector: TrafficSelector): readonly number[] {
+  return selector.kind === "range" && selector.startPort === selector.endPort ? [selector.startPort] : [];
+}
+
 /** What an MKT is for: as negotiated, or after a restart as its row says. */
 export function selectorsOf({ selectors, row }: Mkt): SelectorPair {
   return selectors ?? sessionSelectors(row.protocolSpecificInfo);

@@ -158,6 +158,7 @@ export function configurationOf(name: "a" | "b", options: PairOptions = {}): Con
         tcpOptions: ["covered"],
         pfs: false,
         reservedKeyIds: [],
+        keyReaders: [],
         rollover: { ...defaultRollover, ...options.rollover },
         onExpiry: "keep-and-alarm",
         ...options.session,

@@ -102,7 +102,7 @@ export class Router {
         this.policy = policy;
         return this.#listening(createIke(policy));
       },
-      mayReadKeys: ({ uid }) => uid === 0,
+      mayUseKeys: ({ uid }) => uid === 0,
       ...(rules === undefined ? {} : { rules }),
     });
     this.input({ kind: "timeout" });

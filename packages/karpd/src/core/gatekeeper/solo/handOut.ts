@@ -21,7 +21,7 @@ export function handOut(
   requestId: number,
   isEntitled: Entitlement,
 ): CommandReply | undefined {
-  if (!isEntitled(caller, association.name)) return refuseCaller(turn, association, caller, "hand out");
+  if (!isEntitled(caller, association.session, "change")) return refuseCaller(turn, association, caller, "hand out");
   const refusal = refuseNow(turn, association) ?? prepare(turn, association, again);
   if (refusal !== undefined) return refusal;
   const { name, solo } = association;
