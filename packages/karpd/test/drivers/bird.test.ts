@@ -405,7 +405,7 @@ test("held back while a configure would undo somebody's birdc disable or birdc e
   const { bird, driver, session } = await setUp(t);
   const row = (name: string, state: string, at: number, info = ""): string =>
     `${name.padEnd(10)} BGP        ---        ${state.padEnd(6)} ${(at / 1000).toFixed(6)}  ${info}`;
-  const [configuredAt, later] = [bird.loadedAt + 500, bird.loadedAt + 60_000];
+  const [configuredAt, later] = [bird.loadedAt - 1, bird.loadedAt + 60_000];
   bird.otherProtocols = [row("off", "down", configuredAt), row("broken", "down", later, "Error: Invalid next hop")];
   assert.deepEqual(await driver.apply(session, [key(1, "preferred")]), { kind: "installed" });
   const { configures } = bird;

@@ -30,7 +30,7 @@ const GATHER_MILLISECONDS = 50;
 const PATIENCE_MILLISECONDS = 5_000;
 /** BIRD stalls while it reads: 30 MB take seconds. */
 const CONFIGURE_TIMEOUT_MILLISECONDS = 300_000;
-/** The kernel stamps files with a clock that lags by up to a tick. */
+/** The kernel stamps files with a clock that lags by up to a tick; BIRD has its own. */
 const FILE_CLOCK_MILLISECONDS = 25;
 /** Beyond the time that reading takes: until every protocol is what the configuration says. */
 const COMMIT_MILLISECONDS = 2_000;
@@ -298,9 +298,12 @@ export class Activator {
       if (configure?.isBusy === false) break;
       await delay(this.#context.clock, BUSY_POLL_MILLISECONDS);
     }
+    // Whoever disables a protocol from here on is not bird.conf
+    const settledAt = this.#context.clock.now() + FILE_CLOCK_MILLISECONDS;
+    const protocols = parseProtocols(await bird.ask("show protocols")).values();
+    const down = [...protocols].filter(({ state, since = 0 }) => state === "down" && since <= settledAt);
     const status = parseStatus(await bird.ask("show status"));
     if (status === undefined) return { kind: "pending", reason: "BIRD does not say whether it has reconfigured" };
-    const down = [...parseProtocols(await bird.ask("show protocols")).values()].filter(({ state }) => state === "down");
     const names = new Set(down.map(({ name }) => name));
     this.#snapshot = { loadedAt: status.lastReconfigurationAt, files, down: names };
     this.#equivalent.clear();
