@@ -1,7 +1,8 @@
-// Somebody else works on the router: on karp's own key file, on bird.conf that is half edited, with an undo that runs.
+// Somebody else works on the router: on karp's own key file, on bird.conf that is half edited, with an undo that runs, with a
+// session disabled in birdc.
 // karp activates nobody's half work, says what it waits for, and goes on when the person has finished.
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
-import type { Bird } from "../../lib/bird.ts";
+import { type Bird, bird, moreProtocol } from "../../lib/bird.ts";
 import type { KeyRow } from "../../lib/karp.ts";
 import type { Lab } from "../../lib/lab.ts";
 import { assertHistory, assertUnbroken, bothCurrent, keySession, rollOver, waitForOther } from "../../lib/rollovers.ts";
@@ -11,17 +12,21 @@ import { passTime, waitFor } from "../../lib/wait.ts";
 
 type Setting = TwoRouters<Bird>;
 
+/** A session of r1's that karp has nothing to do with; nobody is there. */
+const OTHER = "customer";
 const HAND_KEY = `  key { send id 201; recv id 202; secret hex:${"5a".repeat(16)}; algorithm cmac aes128; };\n`;
 
 export const scenario: Scenario = {
-  title: "key file edited by hand, bird.conf half edited, the operator's `configure timeout` pending",
+  title: "key file edited by hand, bird.conf half edited, `configure timeout` pending, a session disabled in birdc",
   timeoutSeconds: 300,
   async run(lab) {
-    const setting = await setUpTwoBirds(lab);
+    const other = { protocol: OTHER, local: "10.0.0.1", localAs: 65001, remote: "10.0.0.77", remoteAs: 65077 };
+    const setting = await setUpTwoBirds(lab, { daemons: bird({ configurationLines: [moreProtocol(other, [])] }) });
     const history = [await keySession(lab, setting)];
     history.push(await keyFileEdited(lab, setting));
     history.push(await halfEdited(lab, setting));
     history.push(await undoPending(lab, setting));
+    history.push(await disabledByHand(lab, setting));
     history.push(await rollOver(lab, setting, 1, "rollovers go on"));
     await assertHistory(lab, setting, history);
   },
@@ -79,6 +84,27 @@ async function undoPending(lab: Lab, setting: Setting): Promise<KeyRow> {
   await assertUnbroken(lab, setting, "with an undo pending");
   lab.say((await bird.birdc("configure", "confirm")).trim());
   return await goesOn(lab, setting, old, "the change is confirmed");
+}
+
+/** A `configure` would enable again what the operator has disabled: karp waits, the disabled session stays down. */
+async function disabledByHand(lab: Lab, setting: Setting): Promise<KeyRow> {
+  lab.step("the operator disables another session with birdc");
+  const [bird] = setting.daemons;
+  const old = await bothCurrent(setting);
+  lab.say((await bird.birdc("disable", OTHER)).trim());
+  await setting.karps[0].rekey();
+  const words = new RegExp(`held back: protocol ${OTHER} is disabled since .*birdc enable ${OTHER}`);
+  await heldBack(lab, setting, "a session that is disabled", words);
+  lab.equal("it is still down", (await bird.status(OTHER)).state, "down");
+  lab.equal("the key in use stays", (await bothCurrent(setting)).fingerprint, old.fingerprint);
+  await assertUnbroken(lab, setting, "with a session disabled");
+  lab.step("the operator writes it into bird.conf instead");
+  const text = readFileSync(bird.configuration, "utf8");
+  writeFileSync(bird.configuration, text.replace(`protocol bgp ${OTHER} {`, "$&\n  disabled;"));
+  lab.equal("the operator applies his edit", await bird.configure(), "Reconfigured");
+  const key = await goesOn(lab, setting, old, "bird.conf says so");
+  lab.equal("it is still down", (await bird.status(OTHER)).state, "down");
+  return key;
 }
 
 /** r1's karp says what it waits for. @returns its words */

@@ -73,7 +73,7 @@ async function interpret(
   const layers = sessionsOf(data, file, report);
   const router = parseName(file.router);
   const sessions = interpretSessions(layers, file, options, report);
-  compareSessions(sessions, report);
+  compareSessions(sessions, options.driverAbilities ?? {}, report);
   if (!router.ok || report.hasErrorUnder(["listen"])) return undefined;
   const listen = new ListenPlan(file, report);
   const peers = await peersOf(

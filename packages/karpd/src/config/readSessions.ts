@@ -20,7 +20,7 @@ export async function readSessions(path: string, options: LoadOptions): Promise<
   if (data === undefined || report.errors.length > 0) return { ok: false, problems: report.problems };
   const file = usableParts(data, report);
   const sessions = interpretSessions(sessionsOf(data, file, report), file, options, report);
-  compareSessions(sessions, report);
+  compareSessions(sessions, options.driverAbilities ?? {}, report);
   const files = new NamedFiles({ configurationFile: path, environment: options.environment ?? process.env }, report);
   const keyerSocket = keyerSocketOf(file, files);
   if (report.errors.length > 0) return { ok: false, problems: report.problems };

@@ -1,6 +1,6 @@
 import type { UdpAddress } from "@karp/ikev2";
 import type { TSchema } from "typebox";
-import type { Configuration } from "../core/configuration.ts";
+import type { Configuration, SessionConfiguration } from "../core/configuration.ts";
 import type { MktAlgorithm } from "../core/keytable/row.ts";
 import type { ConfigProblem } from "./problem.ts";
 
@@ -30,6 +30,18 @@ export type DriverSchemas = Readonly<Record<string, TSchema>>;
 export interface DriverAbilities {
   readonly algorithms: readonly MktAlgorithm[];
   readonly tcpOptions: readonly ("covered" | "omitted")[];
+  /** Absent: sessions of this driver have nothing that they could take from one another. */
+  claims?(session: SessionConfiguration): readonly Claim[];
+}
+
+/** Something that only one session may have, such as a file that is replaced as a whole. */
+export interface Claim {
+  /** The word of the driver's block that names it. */
+  readonly word: string;
+  /** Equal for two sessions that would share it. */
+  readonly value: string;
+  /** For people: "the include file /…". */
+  readonly what: string;
 }
 
 export interface LoadOptions {

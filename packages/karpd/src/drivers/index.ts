@@ -1,8 +1,10 @@
 import type { TObject } from "typebox";
+import type { Claim } from "../config/settings.ts";
+import type { SessionConfiguration } from "../core/configuration.ts";
 import type { MktAlgorithm } from "../core/keytable/row.ts";
 import type { RoutingDriver } from "../ports/routingDriver.ts";
 import { createBirdDriver } from "./bird/driver.ts";
-import { settingsSchema as bird } from "./bird/settings.ts";
+import { settingsSchema as bird, birdClaims } from "./bird/settings.ts";
 import type { DriverContext } from "./context.ts";
 import { createEndpointDriver } from "./endpoint/driver.ts";
 import { settingsSchema as endpoint } from "./endpoint/settings.ts";
@@ -27,6 +29,8 @@ export interface DriverRegistration {
   /** What it can put into its routing daemon. */
   readonly algorithms: readonly MktAlgorithm[];
   readonly tcpOptions: readonly ("covered" | "omitted")[];
+  /** What only one session may have. */
+  claims?(session: SessionConfiguration): readonly Claim[];
   create(context: DriverContext): RegisteredDriver;
 }
 
@@ -45,7 +49,12 @@ const whatBirdCan = { algorithms: ["aes-128-cmac-96", "hmac-sha-1-96"], tcpOptio
 
 /** All kinds, by the word at `driver:`. */
 export const drivers = {
-  bird: { settingsSchema: bird, ...whatBirdCan, create: (context) => inTurns(createBirdDriver(context)) },
+  bird: {
+    settingsSchema: bird,
+    ...whatBirdCan,
+    claims: birdClaims,
+    create: (context) => inTurns(createBirdDriver(context)),
+  },
   endpoint: { settingsSchema: endpoint, ...everything, create: createEndpointDriver },
   exec: { settingsSchema: exec, ...everything, create: (context) => inTurns(createExecDriver(context)) },
   frr: { settingsSchema: frr, ...everything, create: (context) => inTurns(createFrrDriver(context)) },

@@ -19,7 +19,12 @@ export type ApplyOutcome =
   /** Every key is accepted by the routing daemon now. */
   | { readonly kind: "installed" }
   /** Not yet, and not our fault: somebody's edit or undo is pending, the daemon is down. Tried again; `reason` is shown. */
-  | { readonly kind: "pending"; readonly reason: string }
+  | {
+      readonly kind: "pending";
+      readonly reason: string;
+      /** It goes in by then whether it is tried again or not: no failure, and no use in asking before. */
+      readonly againAfterSeconds?: number;
+    }
   /** Not possible as asked (algorithm the kernel lacks, daemon too old, include missing): a sentence that says what to do. */
   | { readonly kind: "refused"; readonly reason: string; readonly adminKeyNames?: readonly string[] }
   /** Keys that were installed are gone from the daemon. */

@@ -26,6 +26,10 @@ interface DriverKind {
   readonly settingsSchema: TSchema;
   readonly algorithms: readonly MktAlgorithm[];
   readonly tcpOptions: readonly ("covered" | "omitted")[];
+  /** What only one session may have. */
+  claims?(
+    session: SessionConfiguration,
+  ): readonly { readonly word: string; readonly value: string; readonly what: string }[];
   create(context: DriverContext): CountingDriver;
 }
 
@@ -35,7 +39,7 @@ export type DriverKinds = Readonly<Record<string, DriverKind>>;
 /** What whoever reads the configuration has to know of the kinds: their words, and what they can do. */
 export function driverOptions(kinds: DriverKinds): {
   readonly driverSchemas: Readonly<Record<string, TSchema>>;
-  readonly driverAbilities: Readonly<Record<string, Pick<DriverKind, "algorithms" | "tcpOptions">>>;
+  readonly driverAbilities: Readonly<Record<string, Pick<DriverKind, "algorithms" | "tcpOptions" | "claims">>>;
 } {
   const schemas = Object.entries(kinds).map(([name, kind]) => [name, kind.settingsSchema] as const);
   return { driverSchemas: Object.fromEntries(schemas), driverAbilities: kinds };

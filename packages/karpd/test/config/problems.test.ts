@@ -3,6 +3,8 @@ import { chmodSync, mkdirSync, unlinkSync } from "node:fs";
 import { type TestContext, test } from "node:test";
 import { formatProblems } from "../../src/config/formatProblems.ts";
 import { loadConfiguration } from "../../src/config/loadConfiguration.ts";
+import { drivers } from "../../src/drivers/index.ts";
+import { driverOptions } from "../../src/runtime/driverSet.ts";
 import { type Expected, expectProblems, problemsOf } from "./expectProblems.ts";
 import { credentials, driverSchemas, header, Project, r2, validAt } from "./project.ts";
 
@@ -802,6 +804,22 @@ test("duplicate session: the same addresses and port", (t) =>
     "`r2` has the same addresses and port: no key could tell the two sessions apart",
     "keep one of the two, or give one other addresses, `vrf` or `port`",
   ));
+
+test("two sessions of one BIRD with one include file, or one protocol", async (t) => {
+  const second = (name: string, words: string): string =>
+    `  ${name}: { driver: bird, local: 10.0.0.1, remote: 10.0.1.${name.length}, peer: r2.example.net, bird: ${words} }\n`;
+  const real = () => driverOptions(drivers);
+  const marked = `${header}\nsessions:\n${r2}\n${second("other", "{ include: «/var/lib/karp//bird/r2.conf» }")}`;
+  const advice = "give each of the two a `include` of its own";
+  const what = "`r2` has the include file /var/lib/karp//bird/r2.conf too";
+  await expectProblems(t, marked, [{ code: "sharedClaim", what, advice }], real);
+  const protocol = `${header}\nsessions:\n${r2}\n${second("again", "{ protocol-name: «r2» }")}`;
+  const twice = "`r2` has protocol r2 of the BIRD at /run/bird/bird.ctl too";
+  const own = "give each of the two a `protocol-name` of its own";
+  await expectProblems(t, protocol, [{ code: "sharedClaim", what: twice, advice: own }], real);
+  const elsewhere = `{ protocol-name: r2, control: /run/bird2.ctl }`;
+  await expectProblems(t, `${header}\nsessions:\n${r2}\n${second("another", elsewhere)}`, [], real);
+});
 
 test("multisession: two protocols between the same addresses are a warning", async (t) => {
   const second = (more: string): string =>

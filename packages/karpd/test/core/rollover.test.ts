@@ -93,6 +93,22 @@ test("step 3: ready is said only once the driver confirmed", () => {
   assertNoViolations(pair);
 });
 
+test("a driver that says when the keys go in is asked again then, and not before (DESIGN section 6)", () => {
+  const pair = makePair();
+  keyed(pair);
+  const announced = { kind: "pending", reason: "BIRD reads it at 12:00:00", againAfterSeconds: 40 } as const;
+  pair.b.daemon.script = [announced, announced];
+  pair.a.command({ kind: "RKMP_rekeySA", session: "r" });
+  assert.ok(pair.world.runUntil(() => pair.b.daemon.script.length === 1, 10));
+  const applied = pair.b.daemon.applied;
+  pair.world.run(39);
+  assert.deepEqual([pair.b.daemon.script.length, pair.b.daemon.applied], [1, applied]);
+  pair.world.run(2);
+  assert.equal(pair.b.daemon.script.length, 0, "asked again after 40 s");
+  assert.ok(pair.world.runUntil(() => agree(pair) && pair.a.rollover().completed === 1, 60));
+  assertNoViolations(pair);
+});
+
 test("step 4: a key that the peer withdraws is not preferred any more, and the old one is again", () => {
   const pair = makePair();
   keyed(pair);

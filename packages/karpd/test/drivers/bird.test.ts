@@ -393,8 +393,90 @@ test("revoke leaves a protocol disabled that an operator has disabled", async (t
   bird.undoInSeconds = 5;
   assert.equal((await driver.revoke(session, [])).kind, "failed");
   bird.undoInSeconds = undefined;
-  assert.deepEqual(await driver.revoke(session, []), { kind: "revoked" });
+  // A configure would enable it; nothing uses the key meanwhile
+  assert.match(reasonOf(await driver.revoke(session, [])), /^failed: held back: protocol r2 is disabled since/);
   assert.equal(bird.state, "disabled");
+  assert.ok(!bird.commands.includes('enable "r2"'));
+  bird.state = "established";
+  assert.deepEqual(await driver.revoke(session, []), { kind: "revoked" });
+});
+
+test("held back while a configure would undo somebody's birdc disable or birdc enable", async (t) => {
+  const { bird, driver, session } = await setUp(t);
+  const row = (name: string, state: string, at: number, info = ""): string =>
+    `${name.padEnd(10)} BGP        ---        ${state.padEnd(6)} ${(at / 1000).toFixed(6)}  ${info}`;
+  const [configuredAt, later] = [bird.loadedAt - 1, bird.loadedAt + 60_000];
+  bird.otherProtocols = [row("off", "down", configuredAt), row("broken", "down", later, "Error: Invalid next hop")];
+  assert.deepEqual(await driver.apply(session, [key(1, "preferred")]), { kind: "installed" });
+  const { configures } = bird;
+  const held = async (...keys: Parameters<typeof driver.apply>[1]): Promise<string> =>
+    reasonOf(await driver.apply(session, keys));
+
+  bird.otherProtocols = [...bird.otherProtocols, row("r3", "down", later)];
+  const disabled =
+    /^pending: held back: protocol r3 is disabled since \d\d:\d\d:\d\d .*birdc enable r3, or write `disabled;`/;
+  assert.match(await held(key(1, "preferred"), key(2, "accept")), disabled);
+  bird.otherProtocols = [row("off", "up", later, "Established")];
+  assert.match(await held(key(1, "preferred"), key(2, "accept")), /held back: protocol off was enabled with birdc/);
+  assert.equal(bird.configures, configures);
+  bird.otherProtocols = [row("off", "down", later)];
+  assert.equal(await held(key(1, "preferred"), key(2, "accept")), "installed: undefined");
+});
+
+test("held back after somebody else's configure too, and not by what bird.conf itself disables", async (t) => {
+  const { bird, driver, session } = await setUp(t);
+  const row = (at: number): string => `r3         BGP        ---        down   ${(at / 1000).toFixed(6)}  `;
+  bird.otherProtocols = [row(bird.loadedAt + 60_000)];
+  assert.match(reasonOf(await driver.apply(session, [key(1, "preferred")])), /held back: protocol r3 is disabled/);
+  bird.otherProtocols = [row(bird.loadedAt + 200)];
+  assert.deepEqual(await driver.apply(session, [key(1, "preferred")]), { kind: "installed" });
+});
+
+test("many sessions that are looked at together share a conversation, and one answer", async (t) => {
+  const { bird, driver, session } = await setUp(t);
+  const others = Array.from({ length: 100 }, (_, n) => ({ ...session, name: `s${n}` }));
+  const said = bird.commands.length;
+  const seen = await Promise.all([session, ...others].map((one) => driver.observe(one)));
+  assert.equal(seen.filter(({ kind }) => kind === "observed").length, 1);
+  assert.equal(seen.filter((one) => one.kind === "unavailable" && /no protocol s\d+/.test(one.reason)).length, 100);
+  const commands = bird.commands.slice(said);
+  assert.deepEqual(commands, ['timeformat "%s.%6f"', "show status", "show protocols all"]);
+});
+
+test("which file BIRD reads is asked once for each start of BIRD: every reading stalls it", async (t) => {
+  const { bird, driver, session } = await setUp(t);
+  await driver.apply(session, [key(1, "preferred")]);
+  await driver.apply(session, [key(1, "preferred"), key(2, "accept")]);
+  const checks = (): number => bird.commands.filter((command) => command === "configure check").length;
+  assert.deepEqual([checks(), bird.configures], [1, 2]);
+  bird.startedAt += 100;
+  await driver.apply(session, [key(1, "preferred")]);
+  assert.deepEqual([checks(), bird.configures], [2, 3]);
+});
+
+test("a conversation is not given up while BIRD reads its configuration for another one", async (t) => {
+  // A thousand times as fast: 10 s for an answer are 10 ms, and BIRD is silent for 100
+  const clock = { ...systemClock, after: (ms: number, action: () => void) => systemClock.after(ms / 1000, action) };
+  const path = `${folder(t)}/bird.ctl`;
+  let isReading = false;
+  const server = createServer((socket) => {
+    socket.write("0001 BIRD 3.4.0 ready.\n");
+    socket.setEncoding("utf8").on("data", (command: string) => {
+      isReading ||= command === "configure\n";
+      systemClock.after(isReading ? 100 : 0, () => socket.write("0003 Reconfigured\n"));
+    });
+    socket.on("error", () => undefined);
+  });
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  t.after(() => server.close());
+  const long = converse(path, clock, (bird) => bird.ask("configure", 300_000));
+  await eventually("BIRD reads", async () => isReading || undefined);
+  const short = converse(path, clock, (bird) => bird.ask("show status"));
+  assert.deepEqual([(await long).code, (await short).code], [3, 3]);
+  await assert.rejects(
+    converse(path, clock, (bird) => bird.ask("show status")),
+    /did not answer on .* within 10 s/,
+  );
 });
 
 test("the include file is 0600 without a group, 0640 with one, and whole at any moment", async (t) => {

@@ -6,7 +6,7 @@ import { createBirdDriver } from "../../src/drivers/bird/driver.ts";
 import { editBlock } from "../../src/drivers/bird/editBlock.ts";
 import { createBirdHandover } from "../../src/drivers/bird/handover.ts";
 import { obstacle } from "../../src/drivers/bird/look.ts";
-import { parseProtocolDetails } from "../../src/drivers/bird/protocolDetails.ts";
+import { parseProtocols } from "../../src/drivers/bird/protocolDetails.ts";
 import type { Reply } from "../../src/drivers/bird/replies.ts";
 import { birdSettings } from "../../src/drivers/bird/settings.ts";
 import { HandoverFailure } from "../../src/ports/handover.ts";
@@ -129,7 +129,7 @@ test("the session's VRF and the protocol's must be the same: the kernel looks ke
   const status = { version: "3.4.0", lastReconfigurationAt: 0, state: "running" } as const;
   const said = (lines: readonly string[], changes: Parameters<typeof sessionOf>[2]): string | undefined => {
     const session = sessionOf("bird", {}, { remoteAddress: "2001:db8:0::2", ...changes });
-    return obstacle({ status, protocol: parseProtocolDetails(reply(lines), "r2") }, session, birdSettings(session));
+    return obstacle({ status, protocol: parseProtocols(reply(lines)).get("r2") }, session, birdSettings(session));
   };
   assert.equal(said([], {}), undefined);
   assert.equal(said(["  VRF:                red"], { vrf: "red" }), undefined);

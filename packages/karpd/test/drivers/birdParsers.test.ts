@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { ConfigFiles, expand } from "../../src/drivers/bird/configFiles.ts";
 import { findProtocol } from "../../src/drivers/bird/configScan.ts";
 import { parseInclude, renderInclude } from "../../src/drivers/bird/includeFile.ts";
-import { parseProtocolDetails } from "../../src/drivers/bird/protocolDetails.ts";
+import { parseProtocols } from "../../src/drivers/bird/protocolDetails.ts";
 import { MalformedReply, type Reply, ReplyReader } from "../../src/drivers/bird/replies.ts";
 import { birdVersion, hasTcpAo, parseConfigureStatus, parseStatus } from "../../src/drivers/bird/status.ts";
 import { isSameMkt } from "../../src/drivers/keys.ts";
@@ -45,7 +45,7 @@ const DETAILS = `2002-Name       Proto      Table      State  Since         Info
 0000 `;
 
 test("show protocols all: every field of an established session", () => {
-  assert.deepEqual(parseProtocolDetails(reply(...DETAILS.split("\n")), "peer"), {
+  assert.deepEqual(parseProtocols(reply(...DETAILS.split("\n"))).get("peer"), {
     name: "peer",
     kind: "BGP",
     state: "up",
@@ -55,8 +55,8 @@ test("show protocols all: every field of an established session", () => {
     neighborAddress: "10.0.0.2",
     tcpAo: { currentSendId: 11, rnextRecvId: 12, goodPackets: 6, badPackets: 0 },
   });
-  assert.equal(parseProtocolDetails(reply(...DETAILS.split("\n")), "other"), undefined);
-  assert.equal(parseProtocolDetails(reply("8003 No protocols match"), "peer"), undefined);
+  assert.equal(parseProtocols(reply(...DETAILS.split("\n"))).get("other"), undefined);
+  assert.equal(parseProtocols(reply("8003 No protocols match")).get("peer"), undefined);
 });
 
 test("show protocols all: a key that the kernel does not name (-1) and a counter beyond 2^53 are absent", () => {
@@ -64,7 +64,7 @@ test("show protocols all: a key that the kernel does not name (-1) and a counter
     "packets:   6",
     "packets:   99999999999999999999",
   );
-  const { tcpAo } = parseProtocolDetails(reply(...odd.split("\n")), "peer") ?? {};
+  const { tcpAo } = parseProtocols(reply(...odd.split("\n"))).get("peer") ?? {};
   assert.deepEqual(tcpAo, { rnextRecvId: 12, badPackets: 0 });
 });
 
@@ -117,7 +117,7 @@ test("replies: any text gives replies or a typed refusal; every parser takes any
     fc.property(fc.array(line), (lines) => {
       try {
         for (const found of new ReplyReader().push(`${lines.join("\n")}\n0000 \n`)) {
-          parseProtocolDetails(found, "peer");
+          parseProtocols(found);
           parseStatus(found);
           parseConfigureStatus(found);
         }

@@ -32,6 +32,8 @@ export class FakeBird {
   readonly commands: string[] = [];
   loaded: readonly LoadedKey[] = [];
   loadedAt = preciseNow();
+  /** Of BIRD itself, seconds since 1970. */
+  startedAt = 1_700_000_000;
   state: "established" | "connecting" | "failed" | "disabled" = "established";
   current: number | undefined;
   rnext: number | undefined;
@@ -41,6 +43,10 @@ export class FakeBird {
   undoInSeconds: number | undefined;
   checkError: string | undefined;
   isRestricted = false;
+  /** When the protocol came into its state. */
+  since = "1700000001.500000";
+  /** More rows of `show protocols`. */
+  otherProtocols: readonly string[] = [];
   /** Hangs up instead of answering this command, once. */
   dropOn: string | undefined;
   /** Does what this command says, answers half of a line and hangs up, once. */
@@ -183,6 +189,8 @@ export class FakeBird {
       return [`0011-${this.protocol}: enabled`, "0000 "];
     }
     if (command === `show protocols all "${this.protocol}"`) return this.#details();
+    if (command === "show protocols") return this.#list();
+    if (command === "show protocols all") return this.#details();
     if (command.startsWith("show protocols all")) return ["8003 No protocols match"];
     return ["9001 syntax error, unexpected CF_SYM_UNDEFINED"];
   }
@@ -202,7 +210,7 @@ export class FakeBird {
       "1011-Router ID is 1.1.1.1",
       " Hostname is guest",
       ` Current server time is ${seconds(Date.now())}`,
-      " Last reboot on 1700000000.000000",
+      ` Last reboot on ${seconds(this.startedAt * 1000)}`,
       ` Last reconfiguration on ${seconds(this.loadedAt)}`,
       "0013 Daemon is up and running",
     ];
@@ -217,7 +225,12 @@ export class FakeBird {
     ];
   }
 
-  #details(): readonly string[] {
+  #list(): readonly string[] {
+    const rows = [this.#row(), ...this.otherProtocols.map((row) => ` ${row}`)];
+    return ["2002-Name       Proto      Table      State  Since         Info", `1002-${rows.join("\n")}`, "0000 "];
+  }
+
+  #row(): string {
     const columns = {
       established: ["up", "Established"],
       connecting: ["start", "Connect"],
@@ -225,6 +238,10 @@ export class FakeBird {
       disabled: ["down", ""],
     };
     const [state, info] = columns[this.state];
+    return `${this.protocol.padEnd(10)} BGP        ---        ${state?.padEnd(6)} ${this.since}  ${info?.padEnd(14)}`;
+  }
+
+  #details(): readonly string[] {
     const bgp = { established: "Established", connecting: "Connect", failed: "Down", disabled: "Down" }[this.state];
     const tcpAo = [
       "     TCP-AO:",
@@ -235,7 +252,7 @@ export class FakeBird {
     ];
     return [
       "2002-Name       Proto      Table      State  Since         Info",
-      `1002-${this.protocol.padEnd(10)} BGP        ---        ${state?.padEnd(6)} 1700000001.500000  ${info?.padEnd(14)}`,
+      `1002-${this.#row()}`,
       "1006-  Created:            1700000000.000000",
       `   BGP state:          ${bgp}`,
       `     Neighbor address: ${this.#options.neighbor ?? "10.0.0.2"}`,

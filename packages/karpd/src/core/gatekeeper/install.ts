@@ -19,6 +19,8 @@ import type { Turn } from "./turn.ts";
 
 /** A driver that has not answered for so long is asked anew. */
 export const DRIVER_TIMEOUT_SECONDS = 120;
+/** A driver that announces when it is done is asked anew by then. */
+const LONGEST_WAIT_SECONDS = 600;
 
 /** Makes the routing daemon's keys equal to ours, and tries again until they are (DESIGN section 6). */
 export function install(turn: Turn, association: Association): void {
@@ -133,7 +135,8 @@ export function onApplied(turn: Turn, association: Association, requestId: numbe
     case "foreign":
       break;
   }
-  backOff(turn, association, activity.plan, outcome.kind, outcome.reason);
+  const againAfterSeconds = outcome.kind === "pending" ? outcome.againAfterSeconds : undefined;
+  backOff(turn, association, activity.plan, outcome.kind, outcome.reason, againAfterSeconds);
 }
 
 /** Every key of the plan is accepted by the daemon now, and no other of ours is. */
@@ -225,13 +228,23 @@ const troubleEvents = {
   silent: ["driverPending", "alarm"],
 } as const;
 
-function backOff(turn: Turn, association: Association, plan: Plan, kind: Trouble["kind"], reason: string): void {
+/** @param announced in how many seconds the driver expects to be done: what it announces is no failed attempt */
+function backOff(
+  turn: Turn,
+  association: Association,
+  plan: Plan,
+  kind: Trouble["kind"],
+  reason: string,
+  announced?: number,
+): void {
   const { trouble: former, attempts } = association.driver;
   const { monotonic, wall } = turn.now;
   const isNew = former?.kind !== kind || former.reason !== reason;
   const trouble = { kind, reason, since: former?.since ?? monotonic, sinceWall: former?.sinceWall ?? wall };
-  const until = later(monotonic, Math.min(60, 2 ** Math.min(attempts, 6)) * (0.75 + turn.random() / 2));
-  setDriver(association, { activity: { name: "waiting", until, plan }, trouble, attempts: attempts + 1 });
+  const backedOff = Math.min(60, 2 ** Math.min(attempts, 6)) * (0.75 + turn.random() / 2);
+  const until = later(monotonic, announced === undefined ? backedOff : Math.min(LONGEST_WAIT_SECONDS, announced));
+  const counted = announced === undefined ? attempts + 1 : attempts;
+  setDriver(association, { activity: { name: "waiting", until, plan }, trouble, attempts: counted });
   turn.hasMoved = true;
   if (!isNew) return;
   const [name, severity] = troubleEvents[kind];

@@ -2,6 +2,7 @@ import { type DriverContext, delay } from "../context.ts";
 import { messageOf, printable, timeOfDay } from "../text.ts";
 import { type ConfigFile, ConfigFiles, type FileState, UnreadableConfig } from "./configFiles.ts";
 import { BirdUnreachable, type Conversation, converse } from "./controlSocket.ts";
+import { type ProtocolDetails, parseProtocols } from "./protocolDetails.ts";
 import { lastText, type Reply } from "./replies.ts";
 import { type BirdStatus, parseConfigureStatus, parseStatus, TIME_FORMAT_COMMAND } from "./status.ts";
 
@@ -9,7 +10,12 @@ import { type BirdStatus, parseConfigureStatus, parseStatus, TIME_FORMAT_COMMAND
 export type Activation =
   | { readonly kind: "activated" }
   /** Not now: somebody else's work would be activated too, BIRD is down, or it is too early. */
-  | { readonly kind: "pending"; readonly reason: string }
+  | {
+      readonly kind: "pending";
+      readonly reason: string;
+      /** BIRD reads it by then, without being asked again. */
+      readonly againAfterSeconds?: number;
+    }
   /** Not before somebody changes something in the set-up. */
   | { readonly kind: "refused"; readonly reason: string };
 
@@ -24,10 +30,20 @@ const GATHER_MILLISECONDS = 50;
 const PATIENCE_MILLISECONDS = 5_000;
 /** BIRD stalls while it reads: 30 MB take seconds. */
 const CONFIGURE_TIMEOUT_MILLISECONDS = 300_000;
-/** The kernel stamps files with a clock that lags by up to a tick. */
+/** The kernel stamps files with a clock that lags by up to a tick; BIRD has its own. */
 const FILE_CLOCK_MILLISECONDS = 25;
+/** Beyond the time that reading takes: until every protocol is what the configuration says. */
+const COMMIT_MILLISECONDS = 2_000;
 const BUSY_POLL_MILLISECONDS = 200;
 const BUSY_POLLS = 150;
+
+/** What BIRD had after the last `configure` of karp. */
+interface Snapshot {
+  readonly loadedAt: number;
+  readonly files: readonly ConfigFile[];
+  /** Names of the protocols that were down. */
+  readonly down: ReadonlySet<string>;
+}
 
 /**
  * Makes one BIRD read its configuration: one `configure` for all that is due, not oftener than the interval, and never
@@ -44,11 +60,16 @@ export class Activator {
   #scheduled: { cancel(): void } | undefined;
   #writers = 0;
   #lastConfigureAt = Number.NEGATIVE_INFINITY;
-  #snapshot: { readonly loadedAt: number; readonly files: readonly ConfigFile[] } | undefined;
+  #snapshot: Snapshot | undefined;
   /** Files like those of the snapshot but for a comment. */
   readonly #equivalent = new Set<string>();
   /** How long BIRD takes to read its configuration, generously; unknown before the first `configure`. */
   #readMilliseconds = FILE_CLOCK_MILLISECONDS;
+  /** The start of the BIRD of which it is known that it reads our main file: it says so only when it reads. */
+  #knownStart: number | undefined;
+  readonly #disabledByUs = new Set<string>();
+  /** Why BIRD did not take its configuration the last time. */
+  #lastRefusal: string | undefined;
 
   constructor(context: DriverContext, control: string) {
     this.#context = context;
@@ -94,6 +115,15 @@ export class Activator {
     this.#equivalent.add(file.fingerprint);
   }
 
+  /** Karp itself has disabled this protocol, for a revocation: a `configure` may enable it. */
+  noteDisabled(protocol: string): void {
+    this.#disabledByUs.add(protocol);
+  }
+
+  noteEnabled(protocol: string): void {
+    this.#disabledByUs.delete(protocol);
+  }
+
   close(): void {
     this.#scheduled?.cancel();
   }
@@ -136,8 +166,9 @@ export class Activator {
       });
     });
     const seconds = this.#options.intervalMilliseconds / 1000;
-    const reason = `written; BIRD reads it at ${timeOfDay(clock.now() + wait)} (at most one configure in ${seconds} s)`;
-    return { kind: "pending", reason };
+    const when = `BIRD reads it at ${timeOfDay(clock.now() + wait)} (at most one configure in ${seconds} s)`;
+    const reason = `${this.#lastRefusal ?? "written"}; ${when}`;
+    return { kind: "pending", reason, againAfterSeconds: (wait + this.#readMilliseconds) / 1000 };
   }
 
   async #run(): Promise<Activation> {
@@ -153,28 +184,31 @@ export class Activator {
   async #configure(bird: Conversation): Promise<Activation> {
     await bird.ask(TIME_FORMAT_COMMAND);
     const files = await this.#files.collect(this.#options.config);
-    const heldBack = await this.#heldBack(bird, files);
+    const status = parseStatus(await bird.ask("show status"));
+    if (status === undefined) return NOT_UNDERSTOOD;
+    const heldBack = (await this.#heldBack(bird, status, files)) ?? (await this.#check(bird, status));
     if (heldBack !== undefined) return heldBack;
-    const checked = await this.#check(bird);
-    if (checked !== undefined) return checked;
-    // `configure check` takes as long as reading does: look once more whether somebody has begun to edit
+    const switched = this.#switchedByPeople(status, parseProtocols(await bird.ask("show protocols")));
+    if (switched !== undefined) return switched;
+    // What came before may have taken long: look once more whether somebody has begun to edit
     const again = await this.#files.collect(this.#options.config);
     const touched = again.find((file) => !file.isOurs && !files.some((known) => isSameFile(known, file)));
     if (touched !== undefined) return pendingEdit(touched);
+    const reply = await this.#read(bird, "configure");
     this.#lastConfigureAt = this.#context.clock.now();
-    const reply = await bird.ask("configure", CONFIGURE_TIMEOUT_MILLISECONDS);
     const failure = configureFailure(reply);
-    if (failure !== undefined) return failure;
-    return this.#settled(bird, again);
+    this.#lastRefusal = failure?.reason;
+    return failure ?? this.#settled(bird, again);
   }
 
   /** Why nothing may be activated now. */
-  async #heldBack(bird: Conversation, files: readonly ConfigFile[]): Promise<Activation | undefined> {
-    const status = parseStatus(await bird.ask("show status"));
+  async #heldBack(
+    bird: Conversation,
+    status: BirdStatus,
+    files: readonly ConfigFile[],
+  ): Promise<Activation | undefined> {
     const configure = parseConfigureStatus(await bird.ask("configure status"));
-    if (status === undefined || configure === undefined) {
-      return { kind: "refused", reason: "BIRD's answer to `show status` or `configure status` is not understood" };
-    }
+    if (configure === undefined) return NOT_UNDERSTOOD;
     if (configure.undoInSeconds !== undefined) {
       const when = Number.isFinite(configure.undoInSeconds) ? ` in ${Math.round(configure.undoInSeconds)} s` : "";
       const reason = `held back: BIRD undoes its last configure${when} unless somebody runs birdc configure confirm`;
@@ -185,6 +219,31 @@ export class Activator {
       return { kind: "pending", reason: `held back: BIRD is ${what}` };
     }
     return this.#editedSince(status, files);
+  }
+
+  /**
+   * A `configure` makes every protocol what bird.conf says, also one that somebody has disabled or enabled with birdc since
+   * the last one. BIRD does not tell who has disabled a protocol; one that bird.conf disables is down from the
+   * `configure` on. An "Error" is none of people's making.
+   */
+  #switchedByPeople(status: BirdStatus, protocols: ReadonlyMap<string, ProtocolDetails>): Activation | undefined {
+    const known = this.#snapshot?.loadedAt === status.lastReconfigurationAt ? this.#snapshot.down : undefined;
+    const settledAt = status.lastReconfigurationAt + this.#readMilliseconds + COMMIT_MILLISECONDS;
+    const others = [...protocols.values()].filter(({ name }) => !this.#disabledByUs.has(name));
+    const disabled = others.find(
+      ({ name, state, since = 0, info }) =>
+        state === "down" && !info.startsWith("Error") && (known === undefined ? since > settledAt : !known.has(name)),
+    );
+    if (disabled !== undefined) {
+      const { name, since = 0 } = disabled;
+      const reason = `held back: protocol ${printable(name)} is disabled since ${timeOfDay(since)} and a configure would enable it; run birdc enable ${printable(name)}, or write \`disabled;\` into its block and run birdc configure`;
+      return { kind: "pending", reason };
+    }
+    const enabled = others.find(({ name, state }) => state !== "down" && known?.has(name));
+    if (enabled === undefined) return undefined;
+    const name = printable(enabled.name);
+    const reason = `held back: protocol ${name} was enabled with birdc and a configure would disable it; take \`disabled;\` out of its block and run birdc configure`;
+    return { kind: "pending", reason };
   }
 
   #editedSince(status: BirdStatus, files: readonly ConfigFile[]): Activation | undefined {
@@ -207,16 +266,29 @@ export class Activator {
     return gone && { kind: "pending", reason: `held back: ${gone.path} removed, not applied; run birdc configure` };
   }
 
-  async #check(bird: Conversation): Promise<Activation | undefined> {
-    const startedAt = this.#context.clock.now();
-    const reply = await bird.ask("configure check", CONFIGURE_TIMEOUT_MILLISECONDS);
-    this.#readMilliseconds = Math.max(100, 2 * (this.#context.clock.now() - startedAt));
+  /**
+   * Which file BIRD reads shows only when it reads, and it keeps to that until it ends: `configure check` goes first once.
+   * Later ones would double the time for which BIRD stalls; `configure` refuses what has an error too, and changes nothing.
+   */
+  async #check(bird: Conversation, { startedAt }: BirdStatus): Promise<Activation | undefined> {
+    if (startedAt !== undefined && this.#knownStart === startedAt) return undefined;
+    const reply = await this.#read(bird, "configure check");
     const read = mainConfigOf(reply);
     if (read?.startsWith("/") && read !== this.#options.config) {
       const reason = `BIRD reads ${printable(read)}, not ${this.#options.config}: say so in \`config\``;
       return { kind: "refused", reason };
     }
-    return reply.code === 20 ? undefined : configureFailure(reply);
+    if (reply.code !== 20) return configureFailure(reply);
+    this.#knownStart = startedAt;
+    return undefined;
+  }
+
+  async #read(bird: Conversation, command: "configure" | "configure check"): Promise<Reply> {
+    const { clock } = this.#context;
+    const startedAt = clock.now();
+    const reply = await bird.ask(command, CONFIGURE_TIMEOUT_MILLISECONDS);
+    this.#readMilliseconds = Math.max(100, 2 * (clock.now() - startedAt));
+    return reply;
   }
 
   /** Waits until no protocol is restarting any more, and remembers what BIRD has read. */
@@ -226,13 +298,23 @@ export class Activator {
       if (configure?.isBusy === false) break;
       await delay(this.#context.clock, BUSY_POLL_MILLISECONDS);
     }
+    // Whoever disables a protocol from here on is not bird.conf
+    const settledAt = this.#context.clock.now() + FILE_CLOCK_MILLISECONDS;
+    const protocols = parseProtocols(await bird.ask("show protocols")).values();
+    const down = [...protocols].filter(({ state, since = 0 }) => state === "down" && since <= settledAt);
     const status = parseStatus(await bird.ask("show status"));
     if (status === undefined) return { kind: "pending", reason: "BIRD does not say whether it has reconfigured" };
-    this.#snapshot = { loadedAt: status.lastReconfigurationAt, files };
+    const names = new Set(down.map(({ name }) => name));
+    this.#snapshot = { loadedAt: status.lastReconfigurationAt, files, down: names };
     this.#equivalent.clear();
     return { kind: "activated" };
   }
 }
+
+const NOT_UNDERSTOOD: Activation = {
+  kind: "refused",
+  reason: "BIRD's answer to `show status` or `configure status` is not understood",
+};
 
 /** "Reading configuration from FILE" */
 export function mainConfigOf(reply: Reply): string | undefined {
@@ -241,7 +323,7 @@ export function mainConfigOf(reply: Reply): string | undefined {
 }
 
 /** Reply codes of `configure` and `configure check`; undefined: accepted. */
-function configureFailure(reply: Reply): Activation | undefined {
+function configureFailure(reply: Reply): Exclude<Activation, { readonly kind: "activated" }> | undefined {
   switch (reply.code) {
     case 3: // Reconfigured
     case 4: // Reconfiguration in progress

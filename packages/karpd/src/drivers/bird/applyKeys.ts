@@ -33,6 +33,7 @@ export async function applyKeys(bird: BirdSession, keys: readonly DriverKey[]): 
   if (hindrance !== undefined) return { kind: "refused", reason: hindrance };
   const target = await includeTarget(bird);
   const before = await adopt(bird, look, await readRepaired(bird, target), keys);
+  if (before.isProtocolDisabled) bird.activator.noteDisabled(bird.settings.protocolName);
   const foreign = look.found?.protocol && foreignKey(look.found.protocol, [...before.keys, ...keys]);
   if (foreign !== undefined) return { kind: "foreign", reason: foreign };
   if (keys.length === 0 && before.keys.length > 0) return { kind: "refused", reason: NEVER_WITHOUT };
@@ -152,7 +153,7 @@ async function restorePrevious(
 
 function kernelRefused(keys: readonly FileKey[]): ApplyOutcome {
   const names = [...new Set(keys.map(({ algorithm }) => algorithm))].join(", ");
-  const reason = `the kernel did not take ${keys.map(idsOf).join(", ")} (${names}), see BIRD's log; choose another algorithm`;
+  const reason = `the kernel did not take ${keys.map(idsOf).join(", ")} (${names}), see BIRD's log: choose another algorithm, or make room for more keys (karp doctor --kernel)`;
   return { kind: "refused", reason, adminKeyNames: keys.map(({ adminKeyName }) => adminKeyName) };
 }
 
@@ -160,6 +161,7 @@ function kernelRefused(keys: readonly FileKey[]): ApplyOutcome {
 export async function enableAgain(bird: BirdSession, target: IncludeTarget, keys: readonly FileKey[]): Promise<void> {
   const { control, protocolName } = bird.settings;
   await converse(control, bird.context.clock, (line) => line.ask(`enable "${protocolName}"`));
+  bird.activator.noteEnabled(protocolName);
   const before = await readInclude(target.path);
   await bird.memory.write(bird.activator, target, before, { keys, isProtocolDisabled: false });
   bird.activator.noteRead(await includeState(target.path));

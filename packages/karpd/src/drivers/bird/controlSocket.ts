@@ -30,7 +30,14 @@ const ANSWER_TIMEOUT_MILLISECONDS = 10_000;
  * sessions on one BIRD the conversations take turns; more than one, for a `configure` may take long.
  */
 const MOST_CONVERSATIONS = 4;
-const conversations = new Map<string, { running: number; readonly waiting: (() => void)[] }>();
+const conversations = new Map<string, Turns>();
+
+interface Turns {
+  running: number;
+  readonly waiting: (() => void)[];
+  /** Commands under way for which BIRD has more time than for others: it may answer nobody until then. */
+  long: number;
+}
 
 /**
  * Connects, talks, hangs up. BIRD serves its control socket from its main loop, so a connection is kept no longer than
@@ -42,12 +49,12 @@ export async function converse<T>(
   clock: DriverClock,
   talk: (conversation: Conversation) => Promise<T>,
 ): Promise<T> {
-  const turns = conversations.get(path) ?? { running: 0, waiting: [] };
+  const turns = conversations.get(path) ?? { running: 0, waiting: [], long: 0 };
   conversations.set(path, turns);
   if (turns.running >= MOST_CONVERSATIONS) await new Promise<void>((resolve) => turns.waiting.push(resolve));
   else turns.running++;
   try {
-    return await converseNow(path, clock, talk);
+    return await converseNow(new Line(path, clock, turns), talk);
   } finally {
     const next = turns.waiting.shift(); // takes the place over
     if (next !== undefined) next();
@@ -55,18 +62,10 @@ export async function converse<T>(
   }
 }
 
-async function converseNow<T>(
-  path: string,
-  clock: DriverClock,
-  talk: (conversation: Conversation) => Promise<T>,
-): Promise<T> {
-  const line = new Line(path, clock);
+async function converseNow<T>(line: Line, talk: (conversation: Conversation) => Promise<T>): Promise<T> {
   try {
     const welcome = await line.next(ANSWER_TIMEOUT_MILLISECONDS);
-    return await talk({
-      welcome,
-      ask: (command, timeout = ANSWER_TIMEOUT_MILLISECONDS) => line.ask(command, timeout),
-    });
+    return await talk({ welcome, ask: (command, timeout) => line.ask(command, timeout) });
   } finally {
     line.close();
   }
@@ -76,26 +75,34 @@ async function converseNow<T>(
 class Line {
   readonly #path: string;
   readonly #clock: DriverClock;
+  readonly #turns: Turns;
   readonly #socket: Socket;
   readonly #reader = new ReplyReader();
   readonly #replies: Reply[] = [];
   #waiting: { resolve(reply: Reply): void; reject(error: Error): void; timer: DriverTimer } | undefined;
   #failure: BirdUnreachable | undefined;
 
-  constructor(path: string, clock: DriverClock) {
+  constructor(path: string, clock: DriverClock, turns: Turns) {
     this.#path = path;
     this.#clock = clock;
+    this.#turns = turns;
     this.#socket = connect(path).setEncoding("utf8");
     this.#socket.on("data", (text: string) => this.#data(text));
     this.#socket.on("error", (error) => this.#fail(unreachable(path, error)));
     this.#socket.on("close", () => this.#fail(new BirdUnreachable(`BIRD closed its control socket ${path}`)));
   }
 
-  async ask(command: string, timeoutMilliseconds: number): Promise<Reply> {
+  async ask(command: string, timeoutMilliseconds = ANSWER_TIMEOUT_MILLISECONDS): Promise<Reply> {
     if (/[\r\n]/.test(command)) throw new BirdUnreachable("a command has one line");
     this.#replies.length = 0;
     if (this.#failure === undefined) this.#socket.write(`${command}\n`);
-    return this.next(timeoutMilliseconds);
+    if (timeoutMilliseconds <= ANSWER_TIMEOUT_MILLISECONDS) return this.next(timeoutMilliseconds);
+    this.#turns.long++;
+    try {
+      return await this.next(timeoutMilliseconds);
+    } finally {
+      this.#turns.long--;
+    }
   }
 
   next(timeoutMilliseconds: number): Promise<Reply> {
@@ -103,11 +110,18 @@ class Line {
     if (reply !== undefined) return Promise.resolve(reply);
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
-      const seconds = timeoutMilliseconds / 1000;
-      const timer = this.#clock.after(timeoutMilliseconds, () =>
-        this.#fail(new BirdUnreachable(`BIRD did not answer on ${this.#path} within ${seconds} s`)),
-      );
-      this.#waiting = { resolve, reject, timer };
+      this.#waiting = { resolve, reject, timer: this.#deadline(timeoutMilliseconds) };
+    });
+  }
+
+  /** While BIRD reads its configuration for one conversation, the others get their time anew: it does not hear them. */
+  #deadline(milliseconds: number): DriverTimer {
+    return this.#clock.after(milliseconds, () => {
+      if (this.#turns.long > 0 && milliseconds <= ANSWER_TIMEOUT_MILLISECONDS && this.#waiting !== undefined) {
+        this.#waiting = { ...this.#waiting, timer: this.#deadline(milliseconds) };
+        return;
+      }
+      this.#fail(new BirdUnreachable(`BIRD did not answer on ${this.#path} within ${milliseconds / 1000} s`));
     });
   }
 

@@ -1,6 +1,6 @@
 import type { Reply } from "./replies.ts";
 
-/** What `show protocols all "NAME"` tells of one BGP protocol. Absent is not zero. */
+/** What `show protocols all` tells of one BGP protocol. Absent is not zero. */
 export interface ProtocolDetails {
   readonly name: string;
   /** "BGP", "Static" and so on. */
@@ -40,19 +40,24 @@ export function hasAuthenticationFailed(details: ProtocolDetails): boolean {
 
 const PROTOCOL_LINE = /^(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s+(\d+\.\d+)\s*(.*)$/;
 
-/** Undefined when BIRD has no such protocol, or the reply is something else. */
-export function parseProtocolDetails(reply: Reply, name: string): ProtocolDetails | undefined {
-  const start = reply.lines.findIndex(({ code, text }) => code === 1002 && PROTOCOL_LINE.exec(text)?.[1] === name);
-  const columns = PROTOCOL_LINE.exec(reply.lines[start]?.text ?? "");
-  if (columns === null) return undefined;
-  const details = detailLines(reply, start + 1);
+/** By name; empty when BIRD has no such protocol, or the reply is something else. */
+export function parseProtocols(reply: Reply): ReadonlyMap<string, ProtocolDetails> {
+  const found = new Map<string, ProtocolDetails>();
+  for (const [index, { code, text }] of reply.lines.entries()) {
+    const columns = code === 1002 ? PROTOCOL_LINE.exec(text) : null;
+    if (columns !== null) found.set(columns[1] ?? "", parseProtocol(columns, detailLines(reply, index + 1)));
+  }
+  return found;
+}
+
+function parseProtocol(columns: RegExpExecArray, details: readonly string[]): ProtocolDetails {
   const bgpState = field(details, "BGP state");
   const neighborAddress = field(details, "Neighbor address")?.replace(/ onlink$/, "");
   const neighborRange = field(details, "Neighbor range");
   const vrf = field(details, "VRF");
   const tcpAo = tcpAoDetails(details);
   return {
-    name,
+    name: columns[1] ?? "",
     kind: columns[2] ?? "",
     state: columns[4] ?? "",
     since: Number(columns[5]) * 1000,
@@ -67,9 +72,12 @@ export function parseProtocolDetails(reply: Reply, name: string): ProtocolDetail
 
 /** The lines of one protocol, without those of its channels. */
 function detailLines(reply: Reply, start: number): readonly string[] {
-  const rest = reply.lines.slice(start);
-  const end = rest.findIndex(({ code, text }) => code !== 1006 || text === "" || /^ {2}Channel /.test(text));
-  return (end === -1 ? rest : rest.slice(0, end)).map(({ text }) => text);
+  let end = start;
+  for (; end < reply.lines.length; end++) {
+    const { code, text = "" } = reply.lines[end] ?? {};
+    if (code !== 1006 || text === "" || /^ {2}Channel /.test(text)) break;
+  }
+  return reply.lines.slice(start, end).map(({ text }) => text);
 }
 
 function field(lines: readonly string[], label: string): string | undefined {

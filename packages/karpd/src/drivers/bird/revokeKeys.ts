@@ -26,6 +26,7 @@ export async function revokeKeys(bird: BirdSession, keep: readonly DriverKey[]):
   await bird.memory.write(bird.activator, target, before, file);
   const look = await lookUnlessDown(bird);
   if (look.found === undefined) return { kind: "failed", reason: `${look.reason}; the file is written` };
+  if (before.isProtocolDisabled) bird.activator.noteDisabled(bird.settings.protocolName);
   const activation = await bird.activator.activate(true);
   if (activation.kind !== "activated") return closeMeanwhile(bird, target, keys, activation.reason);
   if (!bird.activator.wasIncluded(await includeState(target.path))) {
@@ -81,6 +82,7 @@ async function closeMeanwhile(
   const isDown = isDisabledNow || reply.lines.some(({ code }) => code === 8);
   if (!isDown) return { kind: "failed", reason: `${reason}; BIRD did not disable ${protocolName} either` };
   if (isDisabledNow) {
+    bird.activator.noteDisabled(protocolName);
     const stored = await readInclude(target.path);
     await bird.memory.write(bird.activator, target, stored, { keys, isProtocolDisabled: true });
     bird.context.log("warning", `bird: ${bird.session.name}: protocol ${protocolName} disabled for a revocation`);

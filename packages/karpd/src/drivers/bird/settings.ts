@@ -1,4 +1,6 @@
+import { normalize } from "node:path";
 import { type Static, Type } from "typebox";
+import type { Claim } from "../../config/settings.ts";
 import type { SessionConfiguration } from "../../core/configuration.ts";
 import { DURATION_PATTERN, durationMilliseconds, sessionSettings } from "../sessionSettings.ts";
 
@@ -64,4 +66,17 @@ export function birdSettings(session: SessionConfiguration): BirdSettings {
     group: settings.group,
     configureIntervalMilliseconds: durationMilliseconds(settings["configure-interval"] ?? "60s"),
   };
+}
+
+/** The include file is replaced as a whole, and a protocol of BIRD's has one session. */
+export function birdClaims(session: SessionConfiguration): readonly Claim[] {
+  const { include, control, protocolName } = birdSettings(session);
+  return [
+    { word: "include", value: normalize(include), what: `the include file ${include}` },
+    {
+      word: "protocol-name",
+      value: `${normalize(control)} ${protocolName}`,
+      what: `protocol ${protocolName} of the BIRD at ${control}`,
+    },
+  ];
 }

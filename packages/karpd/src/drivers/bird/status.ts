@@ -6,6 +6,9 @@ export const TIME_FORMAT_COMMAND = 'timeformat "%s.%6f"';
 /** What `show status` tells. Moments in milliseconds since 1970. */
 export interface BirdStatus {
   readonly version: string;
+  /** When BIRD was started; absent when it does not say. */
+  readonly startedAt?: number;
+  /** When it began to read its configuration last. */
   readonly lastReconfigurationAt: number;
   readonly state: "running" | "reconfiguring" | "shuttingDown";
 }
@@ -15,10 +18,17 @@ export function parseStatus(reply: Reply): BirdStatus | undefined {
   if (reply.code !== 13) return undefined;
   const texts = reply.lines.map(({ text }) => text);
   const version = texts.map(birdVersion).find((found) => found !== undefined);
-  const moment = texts.map((text) => /^Last reconfiguration on (\d+\.\d+)$/.exec(text)?.[1]).find(Boolean);
+  const moment = (event: string): string | undefined =>
+    texts.map((text) => new RegExp(`^Last ${event} on (\\d+\\.\\d+)$`).exec(text)?.[1]).find(Boolean);
+  const [reboot, reconfiguration] = [moment("reboot"), moment("reconfiguration")];
   const last = texts.at(-1) ?? "";
-  if (version === undefined || moment === undefined) return undefined;
-  return { version, lastReconfigurationAt: Number(moment) * 1000, state: stateOf(last) };
+  if (version === undefined || reconfiguration === undefined) return undefined;
+  return {
+    version,
+    ...(reboot !== undefined && { startedAt: Number(reboot) * 1000 }),
+    lastReconfigurationAt: Number(reconfiguration) * 1000,
+    state: stateOf(last),
+  };
 }
 
 function stateOf(text: string): BirdStatus["state"] {
