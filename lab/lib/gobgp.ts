@@ -1,15 +1,29 @@
-// GoBGP, a static Go program, under `karp wrap`.
+// A real GoBGP, a static Go program, in a network namespace, driven as an operator does: gobgpd.toml and gobgp.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Daemon, must } from "./exec.ts";
 import type { Lab } from "./lab.ts";
-import type { Peering, RouterPlan, RoutingDaemon, SessionStatus } from "./routingDaemon.ts";
-import type { DaemonMaker } from "./twoRouters.ts";
+import {
+  type Peering,
+  type RouterPlan,
+  type RoutingDaemon,
+  type SessionStatus,
+  waitForRoutes,
+} from "./routingDaemon.ts";
 import { GiveUpError, waitFor } from "./wait.ts";
-import { wrappedPid, wrapper } from "./wrap.ts";
 
-export function wrappedGobgp(): DaemonMaker<WrappedGobgp> {
-  return (lab, plan) => new WrappedGobgp(lab, plan);
+export interface GobgpOptions {
+  /** Never opens the connection itself. Default: true. */
+  readonly isPassive?: boolean;
+  /** `driver: …` in karp.yaml; default gobgp. */
+  readonly driver?: "gobgp" | "linux";
+  /** Stands before gobgpd's own command line, for example `karp wrap --`. */
+  readonly wrapper?: readonly string[];
+}
+
+/** Makers of GoBGPs for `setUpTwoRouters`. */
+export function gobgp(options: GobgpOptions = {}): (lab: Lab, plan: RouterPlan) => Gobgp {
+  return (lab, plan) => new Gobgp(lab, plan, options);
 }
 
 const ESTABLISHED = 6;
@@ -23,39 +37,44 @@ interface Neighbor {
   }[];
 }
 
-export class WrappedGobgp implements RoutingDaemon {
+export class Gobgp implements RoutingDaemon {
   readonly namespace: string;
   readonly peering: Peering;
-  readonly driverWords = ["driver: linux"];
+  readonly configuration: string;
   readonly #lab: Lab;
   readonly #plan: RouterPlan;
-  readonly #file: string;
-  #supervisor: Daemon | undefined;
+  readonly #options: GobgpOptions;
+  #daemon: Daemon | undefined;
 
-  constructor(lab: Lab, plan: RouterPlan) {
+  constructor(lab: Lab, plan: RouterPlan, options: GobgpOptions) {
     this.namespace = plan.namespace;
     this.peering = plan.peering;
     this.#lab = lab;
     this.#plan = plan;
-    this.#file = `/etc/lab/${plan.namespace}/gobgpd.toml`;
-    mkdirSync(join(this.#file, ".."), { recursive: true });
-    writeFileSync(this.#file, configuration(plan));
-    lab.defer(() => this.#supervisor?.end("SIGKILL"));
+    this.#options = options;
+    this.configuration = `/etc/lab/${plan.namespace}/gobgpd.toml`;
+    mkdirSync(join(this.configuration, ".."), { recursive: true });
+    writeFileSync(this.configuration, configuration(plan, options));
+    lab.defer(() => this.#daemon?.end("SIGKILL"));
   }
 
   get pid(): number {
-    if (this.#supervisor === undefined) throw new Error("gobgpd is not started");
-    return wrappedPid(this.#supervisor.pid);
+    if (this.#daemon === undefined) throw new Error("gobgpd is not started");
+    return this.#daemon.pid;
+  }
+
+  get driverWords(): readonly string[] {
+    return [`driver: ${this.#options.driver ?? "gobgp"}`];
   }
 
   async start(): Promise<void> {
     const { namespace } = this;
-    const own = ["gobgpd", "--config-file", this.#file, "--log-level", "debug", "--pprof-disable"];
-    const command = [...wrapper(this.#lab, namespace), ...own];
+    const own = ["gobgpd", "--config-file", this.configuration, "--log-level", "debug", "--pprof-disable"];
+    const command = [...(this.#options.wrapper ?? []), ...own];
     const daemon = new Daemon(`gobgpd of ${namespace}`, command, join(this.#lab.out, `${namespace}.gobgpd.log`), {
       namespace,
     });
-    this.#supervisor = daemon;
+    this.#daemon = daemon;
     const answers = async (): Promise<string> => {
       if (!daemon.isRunning()) throw new GiveUpError(`gobgpd of ${namespace} ended:\n${daemon.logTail()}`);
       return await this.#gobgp("global");
@@ -65,7 +84,7 @@ export class WrappedGobgp implements RoutingDaemon {
   }
 
   async end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
-    await this.#supervisor?.end(signal);
+    await this.#daemon?.end(signal);
   }
 
   async status(): Promise<SessionStatus> {
@@ -84,14 +103,8 @@ export class WrappedGobgp implements RoutingDaemon {
     };
   }
 
-  async waitEstablished(routes: number, seconds = 60): Promise<SessionStatus> {
-    const up = async (): Promise<SessionStatus> => {
-      const status = await this.status();
-      if (status.info !== "Established") throw new Error(status.info);
-      if (status.routes?.imported === routes && status.routes.exported === routes) return status;
-      throw new Error(JSON.stringify(status.routes));
-    };
-    return await waitFor(`${this.namespace}'s session with ${routes} routes`, up, { seconds });
+  waitEstablished(routes: number, seconds?: number): Promise<SessionStatus> {
+    return waitForRoutes(this, routes, seconds);
   }
 
   #gobgp(...words: string[]): Promise<string> {
@@ -99,7 +112,7 @@ export class WrappedGobgp implements RoutingDaemon {
   }
 }
 
-function configuration({ routerId, peering }: RouterPlan): string {
+function configuration({ routerId, peering }: RouterPlan, { isPassive = true }: GobgpOptions): string {
   const { local, localAs, remote, remoteAs } = peering;
   return `[global.config]
   as = ${localAs}
@@ -110,6 +123,7 @@ function configuration({ routerId, peering }: RouterPlan): string {
     peer-as = ${remoteAs}
   [neighbors.transport.config]
     local-address = "${local}"
+    passive-mode = ${isPassive}
   [neighbors.timers.config]
     connect-retry = 2
     hold-time = 9
