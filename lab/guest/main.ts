@@ -1,6 +1,7 @@
 // Runs one scenario inside the guest: LAB_OUT is where results go, LAB_REPO the working tree.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { guidePage } from "../lib/guidePage.ts";
 import { errorText, Lab, SkipError } from "../lib/lab.ts";
 import { EXIT_SKIPPED } from "../lib/result.ts";
 import { loadScenario } from "../lib/scenario.ts";
@@ -15,6 +16,7 @@ async function main(name: string): Promise<number> {
     const scenario = await loadScenario(name);
     lab.step(scenario.title);
     await scenario.run(lab);
+    for (const name of scenario.shows ?? []) guidePage(lab, name).assertShown();
   } catch (error) {
     if (error instanceof SkipError) lab.markSkipped(error.message);
     else lab.check("the scenario ran to its end", false, errorText(error));

@@ -1,11 +1,14 @@
 // A real FRR (zebra, mgmtd, bgpd) in a network namespace, driven as an operator does: frr.conf and vtysh.
-
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { Daemon, exec, must } from "./exec.ts";
+import { FrrProgram } from "./frrProgram.ts";
 import type { Lab } from "./lab.ts";
-import type { Peering, RouterPlan, RoutingDaemon, SessionStatus } from "./routingDaemon.ts";
-import { GiveUpError, waitFor } from "./wait.ts";
+import {
+  type Peering,
+  type RouterPlan,
+  type RoutingDaemon,
+  type SessionStatus,
+  waitForRoutes,
+} from "./routingDaemon.ts";
+import { SteadySince } from "./steadySince.ts";
 
 export interface FrrOptions {
   /** Never opens the connection itself. Default: true. */
@@ -20,8 +23,6 @@ export interface FrrOptions {
   readonly wrapper?: readonly string[];
 }
 
-const PROGRAMS = "/usr/lib/frr";
-
 /** Makers of FRRs for `setUpTwoRouters`. */
 export function frr(options: FrrOptions = {}): (lab: Lab, plan: RouterPlan) => Frr {
   return (lab, plan) => new Frr(lab, plan, options);
@@ -30,34 +31,35 @@ export function frr(options: FrrOptions = {}): (lab: Lab, plan: RouterPlan) => F
 export class Frr implements RoutingDaemon {
   readonly namespace: string;
   readonly peering: Peering;
-  readonly #lab: Lab;
   readonly #options: FrrOptions;
-  /** When each connection came up, in seconds: FRR counts back from now, and is off by one now and then. */
-  readonly #since = new Map<number, number>();
-  readonly #others: Daemon[] = [];
-  #bgpd: Daemon | undefined;
+  readonly #bgpd: FrrProgram;
+  readonly #since = new SteadySince();
 
   constructor(lab: Lab, plan: RouterPlan, options: FrrOptions) {
     this.namespace = plan.namespace;
     this.peering = plan.peering;
-    this.#lab = lab;
     this.#options = options;
-    for (const folder of [`/etc/frr/${this.namespace}`, `/var/run/frr/${this.namespace}`, "/var/tmp/frr"]) {
-      mkdirSync(folder, { recursive: true });
-    }
-    writeFileSync(`/etc/frr/${this.namespace}/vtysh.conf`, "");
-    writeFileSync(
-      `/etc/frr/${this.namespace}/frr.conf`,
-      configuration(plan, options, join(lab.out, `${plan.namespace}.frr.log`)),
-    );
-    lab.defer(async () => {
-      for (const daemon of [this.#bgpd, ...this.#others]) await daemon?.end("SIGKILL");
+    this.#bgpd = new FrrProgram(lab, {
+      namespace: plan.namespace,
+      program: "bgpd",
+      arguments: ["-p", "179"],
+      configuration: configuration(plan, options),
+      isTakenWith: `neighbor ${plan.peering.remote} remote-as`,
+      ...(options.wrapper !== undefined && { wrapper: options.wrapper }),
     });
   }
 
   get pid(): number {
-    if (this.#bgpd === undefined) throw new Error("bgpd is not started");
     return this.#bgpd.pid;
+  }
+
+  get configurationFile(): string {
+    return this.#bgpd.configurationFile;
+  }
+
+  /** What FRR writes itself. */
+  get log(): string {
+    return this.#bgpd.log;
   }
 
   get driverWords(): readonly string[] {
@@ -66,19 +68,13 @@ export class Frr implements RoutingDaemon {
   }
 
   async start(): Promise<void> {
-    if (this.#others.length === 0) {
-      await giveToFrr();
-      for (const program of ["zebra", "mgmtd"]) this.#others.push(this.#spawn(program, []));
-    }
-    // A new bgpd counts its connections anew
     this.#since.clear();
-    this.#bgpd = this.#spawn("bgpd", ["-p", "179"]);
-    await this.#configure();
+    await this.#bgpd.start();
   }
 
   /** bgpd alone; zebra and mgmtd stay. */
   async end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
-    await this.#bgpd?.end(signal);
+    await this.#bgpd.end(signal);
   }
 
   async status(): Promise<SessionStatus> {
@@ -94,47 +90,17 @@ export class Frr implements RoutingDaemon {
     };
   }
 
-  async waitEstablished(routes: number, seconds = 60): Promise<SessionStatus> {
-    const up = async (): Promise<SessionStatus> => {
-      const status = await this.status();
-      if (status.info !== "Established") throw new Error(status.info);
-      if (status.routes?.imported === routes && status.routes.exported === routes) return status;
-      throw new Error(JSON.stringify(status.routes));
-    };
-    return await waitFor(`${this.namespace}'s session with ${routes} routes`, up, { seconds });
+  waitEstablished(routes: number, seconds?: number): Promise<SessionStatus> {
+    return waitForRoutes(this, routes, seconds);
   }
 
-  /** One command of vtysh. */
-  async vtysh(...commands: string[]): Promise<string> {
-    const words = commands.flatMap((command) => ["-c", command]);
-    return await must(["vtysh", "-N", this.namespace, ...words], { namespace: this.namespace });
-  }
-
-  #spawn(program: string, more: readonly string[]): Daemon {
-    const { namespace } = this;
-    const own = [join(PROGRAMS, program), "-N", namespace, ...more, "-i", `/var/run/frr/${namespace}/${program}.pid`];
-    const command = [...(program === "bgpd" ? (this.#options.wrapper ?? []) : []), ...own];
-    const log = join(this.#lab.out, `${namespace}.${program}.log`);
-    return new Daemon(`${program} of ${namespace}`, command, log, { namespace });
-  }
-
-  async #configure(): Promise<void> {
-    const bgpd = this.#bgpd;
-    const done = async (): Promise<boolean> => {
-      if (bgpd?.isRunning() !== true) throw new GiveUpError(`bgpd of ${this.namespace} ended:\n${bgpd?.logTail()}`);
-      await exec(["vtysh", "-N", this.namespace, "-b"], { namespace: this.namespace });
-      return (await this.vtysh("show running-config bgpd")).includes(`neighbor ${this.peering.remote} remote-as`);
-    };
-    await waitFor(`bgpd of ${this.namespace} to take its configuration`, done, { seconds: 30 });
+  /** Commands of vtysh, one after the other. */
+  vtysh(...commands: string[]): Promise<string> {
+    return this.#bgpd.vtysh(...commands);
   }
 
   #sinceText({ bgpTimerUpEstablishedEpoch: epoch, connectionsEstablished: count = 0 }: Neighbor): string {
-    if (epoch === undefined) return "";
-    const known = this.#since.get(count);
-    if (known === undefined) this.#since.set(count, epoch);
-    const isSame = known !== undefined && Math.abs(known - epoch) <= 1;
-    const moment = (isSame ? known : epoch) * 1000 + (count % 10) * 100;
-    return new Date(moment).toISOString().replace("T", " ").replace("Z", "");
+    return epoch === undefined ? "" : this.#since.text(count, epoch);
   }
 }
 
@@ -148,7 +114,7 @@ interface Neighbor {
   >;
 }
 
-function configuration({ routerId, peering, routes }: RouterPlan, options: FrrOptions, log: string): string {
+function configuration({ routerId, peering, routes }: RouterPlan, options: FrrOptions): string {
   const { localAs, local, remote, remoteAs } = peering;
   const { isPassive = true, neighborLines = [], configurationLines = [] } = options;
   const family = remote.includes(":") ? "ipv6" : "ipv4";
@@ -162,8 +128,7 @@ function configuration({ routerId, peering, routes }: RouterPlan, options: FrrOp
     ...(isPassive ? ["passive"] : []),
     ...neighborLines,
   ];
-  return `${[`log file ${log} debugging`, ...configurationLines].join("\n")}
-router bgp ${localAs}
+  return `${configurationLines.map((line) => `${line}\n`).join("")}router bgp ${localAs}
  bgp router-id ${routerId}
  no bgp ebgp-requires-policy
  no bgp network import-check
@@ -175,10 +140,4 @@ ${routes.map((route) => `  network ${route}`).join("\n")}
  exit-address-family
 exit
 `;
-}
-
-/** FRR's daemons give up root for the user frr. */
-async function giveToFrr(): Promise<void> {
-  mkdirSync("/run/frr", { recursive: true });
-  await must(["chown", "-R", "frr:frr", "/etc/frr", "/var/run/frr", "/run/frr", "/var/tmp/frr"]);
 }

@@ -1,4 +1,5 @@
 // What the setting of two routers needs of a routing daemon, whatever program it is.
+import { waitFor } from "./wait.ts";
 
 export interface Peering {
   /** Name of the session in the daemon (BIRD: of the `protocol bgp` block) and in karp.yaml. */
@@ -47,4 +48,19 @@ export interface RoutingDaemon {
   status(): Promise<SessionStatus>;
   /** Waits until the session is up and `routes` prefixes are imported and exported. */
   waitEstablished(routes: number, seconds?: number): Promise<SessionStatus>;
+}
+
+/** Waits until the daemon's session is up and it says that `routes` prefixes are imported and exported. */
+export function waitForRoutes(
+  daemon: Pick<RoutingDaemon, "namespace" | "status">,
+  routes: number,
+  seconds = 60,
+): Promise<SessionStatus> {
+  const up = async (): Promise<SessionStatus> => {
+    const status = await daemon.status();
+    if (status.info !== "Established") throw new Error(status.info);
+    if (status.routes?.imported === routes && status.routes.exported === routes) return status;
+    throw new Error(JSON.stringify(status.routes));
+  };
+  return waitFor(`${daemon.namespace}'s session with ${routes} routes`, up, { seconds });
 }

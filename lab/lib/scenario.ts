@@ -15,6 +15,8 @@ export interface Scenario {
   readonly alsoUnderQemu?: true;
   /** The host builds the karp before this one first; see `previousProgram`. */
   readonly needsPrevious?: true;
+  /** Pages of docs/guide that it executes as a whole; see `guidePage.ts`. */
+  readonly shows?: readonly string[];
   /** Of the guest; default 1024. */
   readonly memoryMegabytes?: number;
   /** Runs inside the guest. */
