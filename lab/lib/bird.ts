@@ -148,9 +148,8 @@ export class Bird implements RoutingDaemon {
     );
   }
 
-  /** Writes the included key file as a whole, never half. */
-  writeKeyFile(text: string): void {
-    const { keyFile } = this.options.peering;
+  /** Writes an included key file as a whole, never half; default that of the first session. */
+  writeKeyFile(text: string, keyFile = this.options.peering.keyFile): void {
     mkdirSync(join(keyFile, ".."), { recursive: true });
     writeFileSync(`${keyFile}.new`, text, { mode: 0o600 });
     renameSync(`${keyFile}.new`, keyFile);

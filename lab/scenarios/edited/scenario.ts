@@ -13,7 +13,7 @@ import { passTime, waitFor } from "../../lib/wait.ts";
 type Setting = TwoRouters<Bird>;
 
 /** A session of r1's that karp has nothing to do with; nobody is there. */
-const OTHER = "customer";
+const OTHER = "r3";
 const HAND_KEY = `  key { send id 201; recv id 202; secret hex:${"5a".repeat(16)}; algorithm cmac aes128; };\n`;
 
 export const scenario: Scenario = {
@@ -91,6 +91,10 @@ async function disabledByHand(lab: Lab, setting: Setting): Promise<KeyRow> {
   lab.step("the operator disables another session with birdc");
   const [bird] = setting.daemons;
   const old = await bothCurrent(setting);
+  // What is disabled while karp's own configure runs cannot be told from what bird.conf disables
+  const isQuiet = async (): Promise<boolean> =>
+    (await setting.karps[0].keys()).every(({ state }) => state === "current" || state === "removed");
+  await waitFor("the last rollover to be over", isQuiet, { seconds: 60 });
   lab.say((await bird.birdc("disable", OTHER)).trim());
   await setting.karps[0].rekey();
   const words = new RegExp(`held back: protocol ${OTHER} is disabled since .*birdc enable ${OTHER}`);

@@ -53,15 +53,22 @@ export function lookAt({ control, protocolName: name }: BirdSettings, clock: Dri
 
 /** Never rejects: whoever waits is told. */
 async function lookForAll(control: string, clock: DriverClock): Promise<void> {
-  await delay(clock, GATHER_MILLISECONDS);
-  for (;;) {
-    const wishes = waiting.get(control)?.splice(0) ?? [];
-    if (wishes.length === 0) break;
+  const take = (): readonly Wish[] => waiting.get(control)?.splice(0) ?? [];
+  let gatherMilliseconds = GATHER_MILLISECONDS;
+  while ((waiting.get(control) ?? []).length > 0) {
+    let wishes: readonly Wish[] = [];
     try {
-      await converse(control, clock, (bird) => answer(bird, wishes));
+      await converse(control, clock, async (bird) => {
+        // On the open connection, which keeps a short-lived process alive
+        if (gatherMilliseconds > 0) await delay(clock, gatherMilliseconds);
+        wishes = take();
+        await answer(bird, wishes);
+      });
     } catch (error) {
-      for (const { reject } of wishes) reject(error); // those that are answered already do not hear it
+      // Those that are answered already do not hear it
+      for (const { reject } of [...wishes, ...take()]) reject(error);
     }
+    gatherMilliseconds = 0; // further ones have gathered meanwhile
   }
   waiting.delete(control);
 }
