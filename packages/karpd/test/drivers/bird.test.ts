@@ -149,6 +149,51 @@ test("held back while an undo is scheduled: a configure would cancel it", async 
   assert.equal(bird.configures, 0);
 });
 
+test("held back: an undo that was scheduled, and a birdc configure that was run, while karp was about to configure", async (t) => {
+  for (const undoInSeconds of [300, undefined]) {
+    const { bird, driver, session } = await setUp(t);
+    bird.before = (command) => {
+      if (command !== "show protocols") return;
+      bird.before = undefined;
+      bird.configure();
+      bird.undoInSeconds = undoInSeconds;
+    };
+    assert.match(
+      reasonOf(await driver.apply(session, [key(1, "preferred")])),
+      /held back: somebody has run birdc configure/,
+    );
+    assert.equal(bird.undoInSeconds, undoInSeconds, "the undo is still scheduled");
+  }
+});
+
+test("held back after somebody else's configure: a file that went since, and a new link to an old file", async (t) => {
+  for (const change of ["removed", "linked"] as const) {
+    const { bird, driver, directory, session } = await setUp(t);
+    await mkdir(`${directory}/conf.d`);
+    await mkdir(`${directory}/drafts`);
+    await writeFile(`${directory}/conf.d/a.conf`, "# a\n");
+    await writeFile(`${directory}/drafts/b.conf`, "# b\n");
+    await writeFile(bird.config, `include "conf.d/*.conf";\n${await readFile(bird.config, "utf8")}`);
+    await passTime();
+    await driver.apply(session, [key(1, "preferred")]);
+    await passTime();
+    bird.configure(); // somebody else's
+    await driver.observe(session);
+    if (change === "removed") await unlink(`${directory}/conf.d/a.conf`);
+    else await symlink("../drafts/b.conf", `${directory}/conf.d/b.conf`);
+    const held = reasonOf(await driver.apply(session, [key(1, "preferred"), key(2, "accept")]));
+    assert.match(
+      held,
+      change === "removed" ? /held back: .*a\.conf removed, not applied/ : /held back: .*b\.conf edited/,
+    );
+  }
+});
+
+/** Files and reconfigurations are told apart by their times; the kernel's clock for files has ticks. */
+function passTime(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 250));
+}
+
 test("held back while BIRD's configuration has an error, and while BIRD is down", async (t) => {
   const { bird, driver, session } = await setUp(t);
   bird.checkError = `${bird.config}:7:1 syntax error`;

@@ -30,6 +30,8 @@ export class FakeBird {
   readonly include: string;
   readonly protocol: string;
   readonly commands: string[] = [];
+  /** Something happens just before it answers this command. */
+  before: ((command: string) => void) | undefined;
   loaded: readonly LoadedKey[] = [];
   loadedAt = preciseNow();
   /** Of BIRD itself, seconds since 1970. */
@@ -154,6 +156,7 @@ export class FakeBird {
   }
 
   #answer(socket: Socket, command: string): void {
+    this.before?.(command);
     this.commands.push(command);
     if (this.dropOn === command) {
       this.dropOn = undefined;

@@ -41,8 +41,8 @@ const BUSY_POLLS = 150;
 interface Snapshot {
   readonly loadedAt: number;
   readonly files: readonly ConfigFile[];
-  /** Names of the protocols that were down. */
-  readonly down: ReadonlySet<string>;
+  /** Names of the protocols that were down right after; undefined where somebody else configured. */
+  readonly down: ReadonlySet<string> | undefined;
 }
 
 /**
@@ -61,6 +61,8 @@ export class Activator {
   #writers = 0;
   #lastConfigureAt = Number.NEGATIVE_INFINITY;
   #snapshot: Snapshot | undefined;
+  /** The last reconfiguration of somebody else of which it was tried to take a snapshot. */
+  #witnessed: number | undefined;
   /** Files like those of the snapshot but for a comment. */
   readonly #equivalent = new Set<string>();
   /** How long BIRD takes to read its configuration, generously; unknown before the first `configure`. */
@@ -99,7 +101,7 @@ export class Activator {
 
   /** Whether BIRD has read this file as it is. In doubt it has not. */
   hasRead(file: FileState, status: BirdStatus): boolean {
-    if (this.#snapshot?.loadedAt === status.lastReconfigurationAt) return this.wasIncluded(file);
+    if (isSameMoment(this.#snapshot?.loadedAt, status.lastReconfigurationAt)) return this.wasIncluded(file);
     // BIRD notes the time when it has read everything, which may be long after it read this file
     return file.changedAt + this.#readMilliseconds < status.lastReconfigurationAt;
   }
@@ -108,6 +110,24 @@ export class Activator {
   wasIncluded({ fingerprint }: FileState): boolean {
     const files = this.#snapshot?.files ?? [];
     return this.#equivalent.has(fingerprint) || files.some((file) => file.fingerprint === fingerprint);
+  }
+
+  /**
+   * Somebody else has made BIRD read its configuration: what it has read, for later comparison. Not known where a file is so
+   * young that it may be newer than that.
+   */
+  async witness({ lastReconfigurationAt }: BirdStatus): Promise<void> {
+    if ([this.#witnessed, this.#snapshot?.loadedAt].some((known) => isSameMoment(known, lastReconfigurationAt))) return;
+    if (this.#running !== undefined) return;
+    this.#witnessed = lastReconfigurationAt;
+    const before = this.#snapshot;
+    const files = await this.#files.collect(this.#options.config).catch(() => []);
+    const wasRead = ({ changedAt }: FileState): boolean => changedAt + this.#readMilliseconds < lastReconfigurationAt;
+    const theirs = files.filter(({ isOurs }) => !isOurs);
+    if (theirs.length === 0 || !theirs.every(wasRead) || this.#running !== undefined || this.#snapshot !== before)
+      return;
+    this.#snapshot = { loadedAt: lastReconfigurationAt, files: files.filter(wasRead), down: undefined };
+    this.#equivalent.clear();
   }
 
   /** Only a comment has changed since BIRD has read the file. */
@@ -190,15 +210,31 @@ export class Activator {
     if (heldBack !== undefined) return heldBack;
     const switched = this.#switchedByPeople(status, parseProtocols(await bird.ask("show protocols")));
     if (switched !== undefined) return switched;
-    // What came before may have taken long: look once more whether somebody has begun to edit
+    // What came before may have taken long: look once more whether somebody has begun to edit, or has configured
     const again = await this.#files.collect(this.#options.config);
     const touched = again.find((file) => !file.isOurs && !files.some((known) => isSameFile(known, file)));
     if (touched !== undefined) return pendingEdit(touched);
+    const late = await this.#configuredMeanwhile(bird, status, again);
+    if (late !== undefined) return late;
     const reply = await this.#read(bird, "configure");
     this.#lastConfigureAt = this.#context.clock.now();
     const failure = configureFailure(reply);
     this.#lastRefusal = failure?.reason;
     return failure ?? this.#settled(bird, again);
+  }
+
+  /** People have done something since `before`: an undo that they scheduled would be cancelled. */
+  async #configuredMeanwhile(
+    bird: Conversation,
+    before: BirdStatus,
+    files: readonly ConfigFile[],
+  ): Promise<Activation | undefined> {
+    const status = parseStatus(await bird.ask("show status"));
+    if (status === undefined) return NOT_UNDERSTOOD;
+    if (!isSameMoment(status.lastReconfigurationAt, before.lastReconfigurationAt)) {
+      return { kind: "pending", reason: "held back: somebody has run birdc configure just now" };
+    }
+    return this.#heldBack(bird, status, files);
   }
 
   /** Why nothing may be activated now. */
@@ -227,7 +263,9 @@ export class Activator {
    * `configure` on. An "Error" is none of people's making.
    */
   #switchedByPeople(status: BirdStatus, protocols: ReadonlyMap<string, ProtocolDetails>): Activation | undefined {
-    const known = this.#snapshot?.loadedAt === status.lastReconfigurationAt ? this.#snapshot.down : undefined;
+    const known = isSameMoment(this.#snapshot?.loadedAt, status.lastReconfigurationAt)
+      ? this.#snapshot.down
+      : undefined;
     const settledAt = status.lastReconfigurationAt + this.#readMilliseconds + COMMIT_MILLISECONDS;
     const others = [...protocols.values()].filter(({ name }) => !this.#disabledByUs.has(name));
     const disabled = others.find(
@@ -256,7 +294,7 @@ export class Activator {
     }
     const edited = theirs.find(({ changedAt }) => changedAt > status.lastReconfigurationAt);
     if (edited !== undefined) return pendingEdit(edited);
-    if (this.#snapshot?.loadedAt !== status.lastReconfigurationAt) return undefined;
+    if (!isSameMoment(this.#snapshot?.loadedAt, status.lastReconfigurationAt)) return undefined;
     // The last configure was ours: we know exactly what BIRD has read
     const known = this.#snapshot.files.filter(({ isOurs }) => !isOurs);
     const changed = theirs.find((file) => !known.some((one) => isSameFile(one, file)));
@@ -347,6 +385,11 @@ function configureFailure(reply: Reply): Exclude<Activation, { readonly kind: "a
 function pendingEdit(file: ConfigFile): Activation {
   const reason = `held back: ${file.path} edited ${timeOfDay(file.changedAt)}, not applied; run birdc configure`;
   return { kind: "pending", reason };
+}
+
+/** Milliseconds. BIRD reckons its times from another clock whenever it shows them: they differ by microseconds. */
+function isSameMoment(one: number | undefined, other: number): boolean {
+  return one !== undefined && Math.abs(one - other) < 1;
 }
 
 function isSameFile(a: ConfigFile, b: ConfigFile): boolean {

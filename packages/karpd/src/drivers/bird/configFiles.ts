@@ -1,5 +1,5 @@
 import type { BigIntStats } from "node:fs";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { lstat, readdir, readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { errnoOf } from "../text.ts";
 import { isKarpsText } from "./includeFile.ts";
@@ -84,11 +84,20 @@ export async function readConfig(path: string): Promise<string> {
  */
 export async function fileState(path: string): Promise<FileState | undefined> {
   try {
-    return stateOf(await stat(path, { bigint: true }));
+    const [file, name] = await Promise.all([stat(path, { bigint: true }), lstat(path, { bigint: true })]);
+    return file.ino === name.ino ? stateOf(file) : stateOfLink(stateOf(name), stateOf(file));
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return undefined;
     throw unreadable(path, error);
   }
+}
+
+/** A link that is new makes a file part of the configuration, however old that file is. */
+function stateOfLink(link: FileState, file: FileState): FileState {
+  return {
+    changedAt: Math.max(link.changedAt, file.changedAt),
+    fingerprint: `${link.fingerprint} -> ${file.fingerprint}`,
+  };
 }
 
 function stateOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): FileState {

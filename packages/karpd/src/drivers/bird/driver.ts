@@ -52,7 +52,8 @@ class BirdDriver implements RoutingDriver {
   async observe(session: SessionConfiguration): Promise<ObserveOutcome> {
     try {
       const { settings } = this.#bird(session);
-      const { protocol } = await lookAt(settings, this.#context.clock);
+      const { status, protocol } = await lookAt(settings, this.#context.clock);
+      await this.#activator(settings).witness(status);
       if (protocol === undefined) {
         return { kind: "unavailable", reason: `BIRD has no protocol ${settings.protocolName}` };
       }
