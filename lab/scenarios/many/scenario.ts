@@ -86,7 +86,7 @@ async function roomForKeys(lab: Lab, { karp }: ManySessions): Promise<void> {
 
 async function firstKey(lab: Lab, many: ManySessions): Promise<Capture> {
   lab.step("the first keys go in at r1; r2 starts with them");
-  await waitFor("the first key in r1's files", () => filesWith(1) === SESSIONS, SELDOM);
+  await keysOnListener(many, SESSIONS);
   copyKeys(1);
   const hosts = CAPTURED.map((n) => `host ${farAddress(n)}`).join(" or ");
   const capture = await Capture.start(lab, "three-sessions", "r1", `tcp port 179 and (${hosts})`);
@@ -99,18 +99,7 @@ async function firstKey(lab: Lab, many: ManySessions): Promise<Capture> {
 async function secondKey(lab: Lab, many: ManySessions): Promise<void> {
   lab.step("the second keys go in; r2 asks for them once r1 accepts them, r1 when their date has come");
   await waitFor("the second key in r1's files", () => filesWith(2) === SESSIONS, SELDOM);
-  const onListener = async (): Promise<number> =>
-    Math.max(...(await listenerKeys("r1", many.near.pid)).map(({ length }) => length));
-  const most = await waitFor(
-    "all keys on r1's listener",
-    async () => {
-      const count = await onListener();
-      if (count < 2 * SESSIONS) throw new Error(`${count} keys`);
-      return count;
-    },
-    SELDOM,
-  );
-  lab.equal("keys on r1's listener", most, 2 * SESSIONS);
+  lab.equal("keys on r1's listener", await keysOnListener(many, 2 * SESSIONS), 2 * SESSIONS);
   copyKeys(2);
   lab.equal("r2's configure", await many.far.configure(), "Reconfigured");
   await waitAll(many, "to use the second key", ({ current, rnext }) => current === 2 && rnext === 2);
@@ -122,6 +111,16 @@ async function secondKey(lab: Lab, many: ManySessions): Promise<void> {
   };
   await waitFor("karp to call the second key current in all sessions", current, SELDOM);
   lab.check(`${SESSIONS} sessions use the second key, and karp has seen it`, true);
+}
+
+/** Waits until r1's listener has so many, or more. */
+function keysOnListener({ near }: ManySessions, least: number): Promise<number> {
+  const count = async (): Promise<number> => {
+    const found = Math.max(0, ...(await listenerKeys("r1", near.pid)).map(({ length }) => length));
+    if (found < least) throw new Error(`${found} keys`);
+    return found;
+  };
+  return waitFor(`${least} keys on r1's listener`, count, SELDOM);
 }
 
 async function waitAll(

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { Type } from "typebox";
 import { loadConfiguration } from "../../src/config/loadConfiguration.ts";
-import type { DriverSchemas, LoadResult } from "../../src/config/settings.ts";
+import type { DriverSchemas, LoadOptions, LoadResult } from "../../src/config/settings.ts";
 
 const fixtures = join(import.meta.dirname, "fixtures");
 
@@ -28,10 +28,7 @@ export const driverAbilities = { exec: { algorithms: ["aes-128-cmac-96"], tcpOpt
 /** A moment at which the certificates of the fixtures are valid. */
 export const validAt = Date.parse("2027-01-01T00:00:00Z");
 
-export interface ProjectOptions {
-  readonly nowMilliseconds?: number;
-  readonly environment?: Readonly<Record<string, string | undefined>>;
-}
+export type ProjectOptions = Partial<LoadOptions>;
 
 /** A directory with a configuration and the files that it may name: ca.pem, r1.pem, r1.key, other.key, r2.psk, r3.psk. */
 export class Project {
