@@ -1,5 +1,5 @@
 // One of FRR's routing daemons in a network namespace, with the zebra and mgmtd that it needs, driven by frr.conf and vtysh.
-import { mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Daemon, exec, must } from "./exec.ts";
 import type { Lab } from "./lab.ts";
@@ -34,6 +34,9 @@ export class FrrProgram {
       mkdirSync(folder, { recursive: true });
     }
     writeFileSync(`/etc/frr/${namespace}/vtysh.conf`, "");
+    // The output folder is root's, FRR writes as its own user
+    writeFileSync(this.log, "");
+    chmodSync(this.log, 0o666);
     writeFileSync(this.configurationFile, `log file ${this.log} debugging\n${configuration}`);
     lab.defer(async () => {
       for (const daemon of [this.#own, ...this.#others]) await daemon?.end("SIGKILL");

@@ -85,12 +85,13 @@ export class OpenBgpd implements RoutingDaemon {
 
   async status(): Promise<SessionStatus> {
     const { remote } = this.peering;
+    const askedAt = Date.now();
     const text = await must(["bgpctl", "-j", "show", "neighbor", remote], { namespace: this.namespace });
     const neighbor = (JSON.parse(text) as { readonly neighbors: readonly Neighbor[] }).neighbors[0];
     if (neighbor === undefined) throw new Error(`OpenBGPD has no neighbor ${remote}`);
     const { prefixes, message } = neighbor.stats;
     return {
-      since: this.#since.textOfAge(message.sent.open, neighbor.last_updown_sec),
+      since: this.#since.textOfAge(message.sent.open, neighbor.last_updown_sec, askedAt),
       info: neighbor.state,
       routes: { imported: prefixes.received, exported: prefixes.sent },
     };

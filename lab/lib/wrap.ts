@@ -37,6 +37,8 @@ export interface WrapPlan<D extends RoutingDaemon> {
   readonly daemons: Pair<DaemonMaker<D>>;
   readonly mode?: Mode;
   readonly routes?: number;
+  /** Makes r1 and r2 with their link; default `addTwoRouters`. */
+  readonly network?: (lab: Lab) => Promise<void>;
   /** Lines of r1's session. */
   readonly lines?: readonly string[];
   /** Routers that have a keyer; default r1. */
@@ -45,8 +47,8 @@ export interface WrapPlan<D extends RoutingDaemon> {
 
 /** Network, credentials, keyers, karps; the configurations are written, and nothing runs. */
 export async function layOutWrap<D extends RoutingDaemon>(lab: Lab, plan: WrapPlan<D>): Promise<WrapSetting<D>> {
-  const { routes = 100, mode = "required", lines = [] } = plan;
-  await addTwoRouters(lab);
+  const { routes = 100, mode = "required", lines = [], network = addTwoRouters } = plan;
+  await network(lab);
   const keyers = (plan.keyers ?? ["r1"]).map((name) => new Keyer(lab, name));
   const daemons: Pair<D> = [
     plan.daemons[0](lab, routerPlan(1, "ipv4", routes)),
