@@ -63,6 +63,8 @@ export class FakeKernel implements Kernel {
   /** Algorithms that it lacks. */
   lacks = new Set<string>();
   refusesToAsk = false;
+  /** What adding a key fails with, as Linux would. */
+  refusesToAdd: LinuxTcpAoError | undefined;
   walks = 0;
 
   probe() {
@@ -115,6 +117,7 @@ export class FakeKernel implements Kernel {
       isSigned: () => fake.isSigned,
       add: (key) => {
         this.calls.push(`add ${cookie} ${key.sendId}/${key.recvId}`);
+        if (this.refusesToAdd !== undefined) throw this.refusesToAdd;
         if (this.lacks.has(key.algorithm)) throw refusal("algorithmUnknown");
         if (fake.md5Peer === key.peer) throw refusal("md5Conflict");
         if (!fake.isSigned) throw refusal("connectionNotAuthenticated");

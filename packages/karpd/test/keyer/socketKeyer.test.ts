@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { Secret } from "@karp/ikev2";
+import { kernelError } from "../../../tcp-ao/linux/errors.ts";
 import type { SessionMode } from "../../src/core/configuration.ts";
 import { keptFingerprint } from "../../src/keyer/keptKey.ts";
 import { keySocket } from "../../src/keyer/keySocket.ts";
@@ -336,6 +337,29 @@ test("an algorithm that the kernel lacks and an MD5 password are refused by the 
   kernel.lacks.clear();
   one.md5Peer = REMOTE;
   assert.equal((await keyer.apply("r2", [key(1)])).kind, "refused");
+});
+
+test("whatever the kernel says, the outcome has its error number and what to do about it", async (t) => {
+  const errnos = {
+    EINVAL: "refused",
+    EKEYREJECTED: "refused",
+    ENOENT: "refused",
+    EMSGSIZE: "refused",
+    EISCONN: "pending",
+    EEXIST: "pending",
+    ENOMEM: "pending",
+    ENOPROTOOPT: "pending",
+    EPERM: "pending",
+  };
+  for (const [errno, kind] of Object.entries(errnos)) {
+    const { kernel, keyer } = bench(t);
+    kernel.sockets = [listener()];
+    const error = kernelError("TCP_AO_ADD_KEY", errno);
+    kernel.refusesToAdd = error;
+    const outcome = await keyer.apply("r2", [key(1)]);
+    assert.ok(outcome.kind === kind && outcome.kind !== "installed", errno);
+    assert.equal(outcome.reason, `the kernel: TCP_AO_ADD_KEY: ${errno}: ${error.advice}`);
+  }
 });
 
 test("revoke closes connections that use the key and leaves the listener closed", async (t) => {
