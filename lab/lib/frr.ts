@@ -33,7 +33,7 @@ export class Frr implements RoutingDaemon {
   readonly #lab: Lab;
   readonly #options: FrrOptions;
   /** When each connection came up, in seconds: FRR counts back from now, and is off by one now and then. */
-  readonly #since = new Map<number, number>();
+  readonly #since = new Map<string, number>();
   readonly #others: Daemon[] = [];
   #bgpd: Daemon | undefined;
 
@@ -81,27 +81,22 @@ export class Frr implements RoutingDaemon {
     await this.#bgpd?.end(signal);
   }
 
-  async status(): Promise<SessionStatus> {
-    const { remote } = this.peering;
-    const text = await this.vtysh(`show bgp neighbors ${remote} json`);
+  /** @param vrf of a neighbor in another VRF than the default one */
+  async status(remote = this.peering.remote, vrf?: string): Promise<SessionStatus> {
+    const within = vrf === undefined ? "" : ` vrf ${vrf}`;
+    const text = await this.vtysh(`show bgp${within} neighbors ${remote} json`);
     const neighbor = (JSON.parse(text) as Record<string, Neighbor>)[remote];
     if (neighbor === undefined) throw new Error(`FRR has no neighbor ${remote}`);
     const family = Object.values(neighbor.addressFamilyInfo ?? {})[0];
     return {
-      since: this.#sinceText(neighbor),
+      since: this.#sinceText(remote, neighbor),
       info: neighbor.bgpState,
       routes: family && { imported: family.acceptedPrefixCounter ?? 0, exported: family.sentPrefixCounter ?? 0 },
     };
   }
 
-  async waitEstablished(routes: number, seconds = 60): Promise<SessionStatus> {
-    const up = async (): Promise<SessionStatus> => {
-      const status = await this.status();
-      if (status.info !== "Established") throw new Error(status.info);
-      if (status.routes?.imported === routes && status.routes.exported === routes) return status;
-      throw new Error(JSON.stringify(status.routes));
-    };
-    return await waitFor(`${this.namespace}'s session with ${routes} routes`, up, { seconds });
+  waitEstablished(routes: number, seconds = 60): Promise<SessionStatus> {
+    return waitUp(`${this.namespace}'s session`, () => this.status(), routes, seconds);
   }
 
   /** One command of vtysh. */
@@ -125,17 +120,54 @@ export class Frr implements RoutingDaemon {
       await exec(["vtysh", "-N", this.namespace, "-b"], { namespace: this.namespace });
       return (await this.vtysh("show running-config bgpd")).includes(`neighbor ${this.peering.remote} remote-as`);
     };
-    await waitFor(`bgpd of ${this.namespace} to take its configuration`, done, { seconds: 30 });
+    await waitFor(`bgpd of ${this.namespace} to take its configuration`, done, { seconds: 120 });
   }
 
-  #sinceText({ bgpTimerUpEstablishedEpoch: epoch, connectionsEstablished: count = 0 }: Neighbor): string {
+  #sinceText(
+    remote: string,
+    { bgpTimerUpEstablishedEpoch: epoch, connectionsEstablished: count = 0 }: Neighbor,
+  ): string {
     if (epoch === undefined) return "";
-    const known = this.#since.get(count);
-    if (known === undefined) this.#since.set(count, epoch);
+    const connection = `${remote} ${count}`;
+    const known = this.#since.get(connection);
+    if (known === undefined) this.#since.set(connection, epoch);
     const isSame = known !== undefined && Math.abs(known - epoch) <= 1;
     const moment = (isSame ? known : epoch) * 1000 + (count % 10) * 100;
     return new Date(moment).toISOString().replace("T", " ").replace("Z", "");
   }
+}
+
+async function waitUp(
+  what: string,
+  look: () => Promise<SessionStatus>,
+  routes: number,
+  seconds: number,
+): Promise<SessionStatus> {
+  const up = async (): Promise<SessionStatus> => {
+    const status = await look();
+    if (status.info !== "Established") throw new Error(status.info);
+    if (status.routes?.imported === routes && status.routes.exported === routes) return status;
+    throw new Error(JSON.stringify(status.routes));
+  };
+  return await waitFor(`${what} with ${routes} routes`, up, { seconds });
+}
+
+/** Another session of the same bgpd, as a daemon of its own. */
+export function otherFrrSession(daemon: Frr, peering: Peering, vrf?: string): RoutingDaemon {
+  const status = () => daemon.status(peering.remote, vrf);
+  return {
+    namespace: daemon.namespace,
+    peering,
+    get pid() {
+      return daemon.pid;
+    },
+    driverWords: daemon.driverWords,
+    start: () => daemon.start(),
+    end: (signal) => daemon.end(signal),
+    status,
+    waitEstablished: (routes, seconds = 60) =>
+      waitUp(`${daemon.namespace}'s session ${peering.protocol}`, status, routes, seconds),
+  };
 }
 
 /** What this lab reads of `show bgp neighbors … json`. */
@@ -149,32 +181,61 @@ interface Neighbor {
 }
 
 function configuration({ routerId, peering, routes }: RouterPlan, options: FrrOptions, log: string): string {
-  const { localAs, local, remote, remoteAs } = peering;
   const { isPassive = true, neighborLines = [], configurationLines = [] } = options;
+  const own = [...(isPassive ? ["passive"] : []), ...neighborLines];
+  return `${[`log file ${log} debugging`, ...configurationLines].join("\n")}
+router bgp ${peering.localAs}
+${globalLines(routerId)}
+${neighborBlock(peering, own, routes)}
+exit
+`;
+}
+
+function globalLines(routerId: string): string {
+  return ` bgp router-id ${routerId}
+ no bgp ebgp-requires-policy
+ no bgp network import-check
+ no bgp default ipv4-unicast`;
+}
+
+function neighborBlock({ local, remote, remoteAs }: Peering, lines: readonly string[], routes: readonly string[]) {
   const family = remote.includes(":") ? "ipv6" : "ipv4";
-  const own = [
+  const all = [
     `remote-as ${remoteAs}`,
     `update-source ${local}`,
     "timers 1 9",
     "timers connect 2",
     "advertisement-interval 0",
     "sender-as-path-loop-detection",
-    ...(isPassive ? ["passive"] : []),
-    ...neighborLines,
+    ...lines,
   ];
-  return `${[`log file ${log} debugging`, ...configurationLines].join("\n")}
-router bgp ${localAs}
- bgp router-id ${routerId}
- no bgp ebgp-requires-policy
- no bgp network import-check
- no bgp default ipv4-unicast
-${own.map((line) => ` neighbor ${remote} ${line}`).join("\n")}
+  return `${all.map((line) => ` neighbor ${remote} ${line}`).join("\n")}
  address-family ${family} unicast
   neighbor ${remote} activate
 ${routes.map((route) => `  network ${route}`).join("\n")}
- exit-address-family
-exit
-`;
+ exit-address-family`;
+}
+
+export interface MoreNeighbors {
+  /** Default: that of the first neighbor. */
+  readonly vrf?: string;
+  /** Without `neighbor ADDRESS`. */
+  readonly lines?: readonly string[];
+  readonly routes?: readonly string[];
+}
+
+/** More neighbors for frr.conf. */
+export function moreNeighbors(
+  routerId: string,
+  peerings: readonly Peering[],
+  { vrf, lines = [], routes = [] }: MoreNeighbors = {},
+): string {
+  const within = vrf === undefined ? "" : ` vrf ${vrf}`;
+  const blocks = peerings.map((peering) => neighborBlock(peering, lines, routes));
+  return `router bgp ${peerings[0]?.localAs}${within}
+${globalLines(routerId)}
+${blocks.join("\n")}
+exit`;
 }
 
 /** FRR's daemons give up root for the user frr. */
