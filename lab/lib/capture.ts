@@ -14,10 +14,10 @@ export class Capture {
   }
 
   /** Starts tcpdump and waits until it listens. @param filter a pcap filter expression */
-  static async start(lab: Lab, name: string, namespace: string, filter: string): Promise<Capture> {
+  static async start(lab: Lab, name: string, namespace: string, filter: string, device = "e0"): Promise<Capture> {
     const file = join(lab.out, `${name}.pcap`);
     const quiet = ["-n", "-Z", "root", "-s", "0", "-B", "8192", "-U", "--immediate-mode"];
-    const command = ["tcpdump", "-i", "e0", ...quiet, "-w", file, filter];
+    const command = ["tcpdump", "-i", device, ...quiet, "-w", file, filter];
     const daemon = new Daemon(`tcpdump in ${namespace}`, command, join(lab.out, `${name}.tcpdump.log`), { namespace });
     await waitFor("tcpdump to listen", () => daemon.logTail().includes("listening on"), { seconds: 20 });
     lab.defer(() => daemon.end("SIGKILL"));

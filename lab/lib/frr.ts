@@ -33,7 +33,8 @@ export class Frr implements RoutingDaemon {
   readonly peering: Peering;
   readonly #options: FrrOptions;
   readonly #bgpd: FrrProgram;
-  readonly #since = new SteadySince();
+  /** By neighbor. */
+  readonly #since = new Map<string, SteadySince>();
 
   constructor(lab: Lab, plan: RouterPlan, options: FrrOptions) {
     this.namespace = plan.namespace;
@@ -77,14 +78,15 @@ export class Frr implements RoutingDaemon {
     await this.#bgpd.end(signal);
   }
 
-  async status(): Promise<SessionStatus> {
-    const { remote } = this.peering;
-    const text = await this.vtysh(`show bgp neighbors ${remote} json`);
+  /** @param vrf of a neighbor in another VRF than the default one */
+  async status(remote = this.peering.remote, vrf?: string): Promise<SessionStatus> {
+    const within = vrf === undefined ? "" : ` vrf ${vrf}`;
+    const text = await this.vtysh(`show bgp${within} neighbors ${remote} json`);
     const neighbor = (JSON.parse(text) as Record<string, Neighbor>)[remote];
     if (neighbor === undefined) throw new Error(`FRR has no neighbor ${remote}`);
     const family = Object.values(neighbor.addressFamilyInfo ?? {})[0];
     return {
-      since: this.#sinceText(neighbor),
+      since: this.#sinceText(remote, neighbor),
       info: neighbor.bgpState,
       routes: family && { imported: family.acceptedPrefixCounter ?? 0, exported: family.sentPrefixCounter ?? 0 },
     };
@@ -99,9 +101,32 @@ export class Frr implements RoutingDaemon {
     return this.#bgpd.vtysh(...commands);
   }
 
-  #sinceText({ bgpTimerUpEstablishedEpoch: epoch, connectionsEstablished: count = 0 }: Neighbor): string {
-    return epoch === undefined ? "" : this.#since.text(count, epoch);
+  #sinceText(
+    neighbor: string,
+    { bgpTimerUpEstablishedEpoch: epoch, connectionsEstablished: count = 0 }: Neighbor,
+  ): string {
+    if (epoch === undefined) return "";
+    const since = this.#since.get(neighbor) ?? new SteadySince();
+    this.#since.set(neighbor, since);
+    return since.text(count, epoch);
   }
+}
+
+/** Another session of the same bgpd, as a daemon of its own. */
+export function otherFrrSession(daemon: Frr, peering: Peering, vrf?: string): RoutingDaemon {
+  const status = () => daemon.status(peering.remote, vrf);
+  return {
+    namespace: daemon.namespace,
+    peering,
+    get pid() {
+      return daemon.pid;
+    },
+    driverWords: daemon.driverWords,
+    start: () => daemon.start(),
+    end: (signal) => daemon.end(signal),
+    status,
+    waitEstablished: (routes, seconds) => waitForRoutes({ namespace: daemon.namespace, status }, routes, seconds),
+  };
 }
 
 /** What this lab reads of `show bgp neighbors … json`. */
@@ -115,29 +140,58 @@ interface Neighbor {
 }
 
 function configuration({ routerId, peering, routes }: RouterPlan, options: FrrOptions): string {
-  const { localAs, local, remote, remoteAs } = peering;
   const { isPassive = true, neighborLines = [], configurationLines = [] } = options;
+  const own = [...(isPassive ? ["passive"] : []), ...neighborLines];
+  return `${configurationLines.map((line) => `${line}\n`).join("")}router bgp ${peering.localAs}
+${globalLines(routerId)}
+${neighborBlock(peering, own, routes)}
+exit
+`;
+}
+
+function globalLines(routerId: string): string {
+  return ` bgp router-id ${routerId}
+ no bgp ebgp-requires-policy
+ no bgp network import-check
+ no bgp default ipv4-unicast`;
+}
+
+function neighborBlock({ local, remote, remoteAs }: Peering, lines: readonly string[], routes: readonly string[]) {
   const family = remote.includes(":") ? "ipv6" : "ipv4";
-  const own = [
+  const all = [
     `remote-as ${remoteAs}`,
     `update-source ${local}`,
     "timers 1 9",
     "timers connect 2",
     "advertisement-interval 0",
     "sender-as-path-loop-detection",
-    ...(isPassive ? ["passive"] : []),
-    ...neighborLines,
+    ...lines,
   ];
-  return `${configurationLines.map((line) => `${line}\n`).join("")}router bgp ${localAs}
- bgp router-id ${routerId}
- no bgp ebgp-requires-policy
- no bgp network import-check
- no bgp default ipv4-unicast
-${own.map((line) => ` neighbor ${remote} ${line}`).join("\n")}
+  return `${all.map((line) => ` neighbor ${remote} ${line}`).join("\n")}
  address-family ${family} unicast
   neighbor ${remote} activate
 ${routes.map((route) => `  network ${route}`).join("\n")}
- exit-address-family
-exit
-`;
+ exit-address-family`;
+}
+
+export interface MoreNeighbors {
+  /** Default: that of the first neighbor. */
+  readonly vrf?: string;
+  /** Without `neighbor ADDRESS`. */
+  readonly lines?: readonly string[];
+  readonly routes?: readonly string[];
+}
+
+/** More neighbors for frr.conf. */
+export function moreNeighbors(
+  routerId: string,
+  peerings: readonly Peering[],
+  { vrf, lines = [], routes = [] }: MoreNeighbors = {},
+): string {
+  const within = vrf === undefined ? "" : ` vrf ${vrf}`;
+  const blocks = peerings.map((peering) => neighborBlock(peering, lines, routes));
+  return `router bgp ${peerings[0]?.localAs}${within}
+${globalLines(routerId)}
+${blocks.join("\n")}
+exit`;
 }

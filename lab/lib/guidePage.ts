@@ -89,7 +89,7 @@ export function onRouter(lab: Lab, namespace: string, command: string): readonly
   const program = "/usr/local/bin/karp";
   if (!existsSync(program)) {
     mkdirSync(join(program, ".."), { recursive: true });
-    writeFileSync(program, `#!/bin/sh\nexec node ${lab.repo}/packages/karpd/bin/karp.js "$@"\n`, { mode: 0o755 });
+    writeFileSync(program, `#!/bin/sh\nexec node ${lab.program} "$@"\n`, { mode: 0o755 });
   }
   const places = [`KARP_CONFIG=/etc/lab/${namespace}/karp.yaml`, `KARP_SOCKET=/run/${namespace}.karp/control.sock`];
   const shell = ["env", ...places, "sh", "-c"];

@@ -114,7 +114,7 @@ export class Karp {
         if (!daemon.isRunning()) throw new GiveUpError(`karp of ${namespace} ended:\n${daemon.logTail(40)}`);
         return await this.control.call("GET", "/v1/status");
       },
-      { seconds: 60 },
+      { seconds: 180 },
     );
   }
 

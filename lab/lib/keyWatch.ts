@@ -28,7 +28,11 @@ const VERIFIER_ALGORITHM: Readonly<Record<string, string>> = {
 const FILE_KEY = /send id (\d+); recv id (\d+); secret hex:([0-9a-f]+); algorithm ([a-z0-9 ]+);/g;
 const SAMPLE_SECONDS = 0.2;
 
-type Ids = Pick<VerifierMkt, "keyHex" | "tcpOptions"> & { sendId: number; recvId: number; algorithm: string };
+type Ids = Pick<VerifierMkt, "keyHex" | "tcpOptions" | "macLength"> & {
+  sendId: number;
+  recvId: number;
+  algorithm: string;
+};
 
 export class KeyWatch {
   readonly #daemons: readonly [RoutingDaemon, RoutingDaemon];
@@ -66,13 +70,18 @@ export class KeyWatch {
     return [...this.#growth[end].values()].sort((a, b) => a.first - b.first);
   }
 
+  /** Once, in place of {@link start}: for a scenario with many sessions, which has a moment for each key. */
+  async look(): Promise<void> {
+    this.#sample++;
+    for (const end of [0, 1] as const) {
+      this.#readFile(end);
+      await this.#readKernel(end);
+    }
+  }
+
   async #run(): Promise<void> {
     while (!this.#isStopped) {
-      this.#sample++;
-      for (const end of [0, 1] as const) {
-        this.#readFile(end);
-        await this.#readKernel(end);
-      }
+      await this.look();
       await passTime(SAMPLE_SECONDS);
     }
   }
@@ -103,7 +112,7 @@ export class KeyWatch {
   }
 
   /** What the kernel says of a key is surer than what stands in a file. */
-  #note(end: 0 | 1, { sendId, recvId, keyHex, algorithm, tcpOptions }: Ids): void {
+  #note(end: 0 | 1, { sendId, recvId, keyHex, algorithm, tcpOptions, macLength }: Ids): void {
     const { local, remote } = this.#daemons[end].peering;
     const known = VERIFIER_ALGORITHM[algorithm];
     if (known === undefined) throw new Error(`the verifier does not have the algorithm ${algorithm}`);
@@ -117,6 +126,7 @@ export class KeyWatch {
       algorithm: known,
       keyHex,
       tcpOptions: tcpOptions && earlier?.tcpOptions !== false,
+      ...(macLength !== undefined && { macLength }),
       ends,
     });
   }

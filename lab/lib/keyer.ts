@@ -47,7 +47,7 @@ export class Keyer {
         if (!daemon.isRunning()) throw new GiveUpError(`the keyer of ${namespace} ended:\n${daemon.logTail(40)}`);
         return daemon.logTail(40).includes(`serves ${this.socket}`);
       },
-      { seconds: 60 },
+      { seconds: 120 },
     );
   }
 

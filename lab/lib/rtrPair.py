@@ -3,7 +3,7 @@
     rtrPair.py server ADDRESS PORT STATUS
     rtrPair.py client ADDRESS PORT STATUS
 
-STATUS is a JSON file: since when the connection is up, and how many answers came over it.
+A server on :: takes IPv4 too, and a client of ::ffff:10.0.0.1 speaks IPv4 through an IPv6 socket. STATUS is a JSON file: since when the connection is up, and how many answers came over it.
 """
 import json
 import os
@@ -49,7 +49,10 @@ def talk(connection, path, is_client):
 
 
 def main(role, address, port, path):
-    listener = socket.create_server((address, int(port))) if role == "server" else None
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = None
+    if role == "server":
+        listener = socket.create_server((address, int(port)), family=family, dualstack_ipv6=address == "::")
     while True:
         note(path, 0, 0)
         connection = None
@@ -57,7 +60,7 @@ def main(role, address, port, path):
             if listener:
                 connection, _ = listener.accept()
             else:
-                connection = socket.socket()
+                connection = socket.socket(family)
                 connection.connect((address, int(port)))
             talk(connection, path, listener is None)
         except OSError as error:

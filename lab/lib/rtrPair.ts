@@ -10,9 +10,14 @@ import { wrappedPid, wrapper } from "./wrap.ts";
 
 export const RTR_PORT = 323;
 
+export interface RtrEndOptions {
+  /** IPv4 through IPv6 sockets: the server listens on [::] for both, the client connects to ::ffff:A.B.C.D. */
+  readonly isMapped?: boolean;
+}
+
 /** The client runs under `karp wrap`; the server only listens. */
-export function rtrEnd(role: "client" | "server"): DaemonMaker<RtrEnd> {
-  return (lab, plan) => new RtrEnd(lab, plan, role);
+export function rtrEnd(role: "client" | "server", options: RtrEndOptions = {}): DaemonMaker<RtrEnd> {
+  return (lab, plan) => new RtrEnd(lab, plan, role, options);
 }
 
 export class RtrEnd implements RoutingDaemon {
@@ -21,14 +26,16 @@ export class RtrEnd implements RoutingDaemon {
   readonly driverWords = ["driver: linux", "protocol: rpki-rtr"];
   readonly #lab: Lab;
   readonly #role: "client" | "server";
+  readonly #options: RtrEndOptions;
   readonly #file: string;
   #daemon: Daemon | undefined;
 
-  constructor(lab: Lab, plan: RouterPlan, role: "client" | "server") {
+  constructor(lab: Lab, plan: RouterPlan, role: "client" | "server", options: RtrEndOptions) {
     this.namespace = plan.namespace;
     this.peering = plan.peering;
     this.#lab = lab;
     this.#role = role;
+    this.#options = options;
     this.#file = `/run/${plan.namespace}.rtr.json`;
     lab.defer(() => this.#daemon?.end("SIGKILL"));
   }
@@ -40,13 +47,16 @@ export class RtrEnd implements RoutingDaemon {
 
   async start(): Promise<void> {
     const { namespace, peering } = this;
-    const address = this.#role === "client" ? peering.remote : peering.local;
+    const { isMapped = false } = this.#options;
+    const plain = this.#role === "client" ? peering.remote : peering.local;
+    const mapped = this.#role === "client" ? `::ffff:${plain}` : "::";
+    const address = isMapped ? mapped : plain;
     const program = join(this.#lab.repo, "lab/lib/rtrPair.py");
     const own = ["python3", "-B", program, this.#role, address, String(RTR_PORT), this.#file];
     const command = this.#role === "client" ? [...wrapper(this.#lab, namespace), ...own] : own;
     const log = join(this.#lab.out, `${namespace}.rtr.log`);
     this.#daemon = new Daemon(`RTR ${this.#role} of ${namespace}`, command, log, { namespace });
-    await waitFor(`the RTR ${this.#role} to begin`, () => this.status(), { seconds: 30 });
+    await waitFor(`the RTR ${this.#role} to begin`, () => this.status(), { seconds: 120 });
   }
 
   async end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {

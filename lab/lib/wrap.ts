@@ -41,13 +41,15 @@ export interface WrapPlan<D extends RoutingDaemon> {
   readonly network?: (lab: Lab) => Promise<void>;
   /** Lines of r1's session. */
   readonly lines?: readonly string[];
+  /** Lines of the session at both ends. */
+  readonly sharedLines?: readonly string[];
   /** Routers that have a keyer; default r1. */
   readonly keyers?: readonly ("r1" | "r2")[];
 }
 
 /** Network, credentials, keyers, karps; the configurations are written, and nothing runs. */
 export async function layOutWrap<D extends RoutingDaemon>(lab: Lab, plan: WrapPlan<D>): Promise<WrapSetting<D>> {
-  const { routes = 100, mode = "required", lines = [], network = addTwoRouters } = plan;
+  const { routes = 100, mode = "required", lines = [], sharedLines = [], network = addTwoRouters } = plan;
   await network(lab);
   const keyers = (plan.keyers ?? ["r1"]).map((name) => new Keyer(lab, name));
   const daemons: Pair<D> = [
@@ -64,7 +66,7 @@ export async function layOutWrap<D extends RoutingDaemon>(lab: Lab, plan: WrapPl
       local,
       remote,
       peer: routerName(n === 1 ? 2 : 1),
-      lines: [...driverWords, ...more],
+      lines: [...driverWords, ...sharedLines, ...more],
     };
     const topLines = keyers.filter(({ namespace }) => namespace === `r${n}`).map(({ line }) => line);
     const credentials = made[routerName(n)];

@@ -150,7 +150,10 @@ const forAll: Readonly<Record<string, Explanation>> = {
     advice: "the socket's option memory is full; raise net.core.optmem_max or remove old keys",
   },
   EDOM: { code: "outOfRange", advice: "a value is outside what the kernel takes; check prefix length and KeyIDs" },
-  EAFNOSUPPORT: { code: "addressFamilyMismatch", advice: "the address is of another family than the socket" },
+  EAFNOSUPPORT: {
+    code: "addressFamilyMismatch",
+    advice: "the address is of another family than the socket; take the listener of that family",
+  },
   EADDRINUSE: { code: "addressInUse", advice: "another socket has this address and port; stop it or choose another" },
   EADDRNOTAVAIL: { code: "addressNotAvailable", advice: "this host does not have the local address" },
   ENODEV: {
@@ -214,9 +217,9 @@ const forOperation: Partial<Record<TcpAoOperation, Readonly<Record<string, Expla
     },
   },
   "TCP_AO_INFO get": {
-    ENOENT: { code: "socketHasNoTcpAo", advice: "no key was ever added to this socket" },
+    ENOENT: { code: "socketHasNoTcpAo", advice: "no key was ever added to this socket; add one first" },
   },
   TCP_AO_GET_KEYS: {
-    ENOENT: { code: "socketHasNoTcpAo", advice: "no key was ever added to this socket" },
+    ENOENT: { code: "socketHasNoTcpAo", advice: "no key was ever added to this socket; add one first" },
   },
 };

@@ -31,4 +31,4 @@ export type {
   KernelTcpAoInfo,
   KernelTcpAoInfoChange,
 } from "./structs.ts";
-export { addKey, deleteKey, listKeys, readInfo, updateInfo } from "./tcpAo.ts";
+export { addKey, deleteKey, listKeys, readInfo, readKeys, updateInfo } from "./tcpAo.ts";

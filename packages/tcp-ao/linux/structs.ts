@@ -187,7 +187,8 @@ export function decodeKeyCount(bytes: Uint8Array): number {
 
 /**
  * struct tcp_ao_getsockopt: addr[128] alg_name[64] key[80] nkeys:u32 flags:u16
- * sndid rcvid prefix maclen keyflags keylen ifindex:s32 pkt_good:u64 pkt_bad:u64. The key is not copied out.
+ * sndid rcvid prefix maclen keyflags keylen ifindex:s32 pkt_good:u64 pkt_bad:u64. The key stays where it is: see
+ * {@link keyOctets}.
  */
 export function decodeKey(bytes: Uint8Array): KernelKeyStatus {
   const view = viewOf(bytes);
@@ -213,6 +214,12 @@ export function decodeKey(bytes: Uint8Array): KernelKeyStatus {
     good: view.getBigUint64(288, true),
     bad: view.getBigUint64(296, true),
   };
+}
+
+/** The key in struct tcp_ao_getsockopt, where it lies. */
+export function keyOctets(bytes: Uint8Array): Uint8Array {
+  const start = SOCKADDR_STORAGE_BYTES + ALGORITHM_NAME_BYTES;
+  return bytes.subarray(start, start + Math.min(viewOf(bytes).getUint8(283), MAXIMUM_KEY_BYTES));
 }
 
 function writePeer(bytes: Uint8Array, key: KernelKeyName, domain: "ipv4" | "ipv6"): number {

@@ -14,6 +14,7 @@ import {
   type KernelMkt,
   type KernelTcpAoInfo,
   type KernelTcpAoInfoChange,
+  keyOctets,
   MAXIMUM_KEY_BYTES,
   TCP_AO_GET_BYTES,
   TCP_AO_INFO_BYTES,
@@ -79,13 +80,22 @@ export function updateInfo(fd: number, change: Partial<KernelTcpAoInfoChange>): 
  * @throws LinuxTcpAoError `socketHasNoTcpAo` before the first key
  */
 export function listKeys(fd: number): readonly KernelKeyStatus[] {
+  return readKeys(fd, (key) => key);
+}
+
+/**
+ * The same with the octets of each key, for whoever has to tell it from another one with the same IDs: what the kernel
+ * keeps, so for AES-128-CMAC always the 16 octets of {@link aesCmacPrf128Key}. They are erased when `read` has seen them.
+ * @throws LinuxTcpAoError `socketHasNoTcpAo` before the first key
+ */
+export function readKeys<T>(fd: number, read: (key: KernelKeyStatus, octets: Uint8Array) => T): readonly T[] {
   let capacity = EXPECTED_KEYS;
   for (;;) {
     const bytes = encodeGetAll(capacity);
     try {
       libc().getsockopt("TCP_AO_GET_KEYS", fd, SOL_TCP, TCP_AO_GET_KEYS, bytes, TCP_AO_GET_BYTES);
       const count = decodeKeyCount(bytes);
-      if (count <= capacity) return decodeKeys(bytes, count);
+      if (count <= capacity) return readEach(bytes, count, read);
       capacity = count;
     } finally {
       // The kernel hands out the keys themselves
@@ -94,10 +104,15 @@ export function listKeys(fd: number): readonly KernelKeyStatus[] {
   }
 }
 
-function decodeKeys(bytes: Uint8Array, count: number): readonly KernelKeyStatus[] {
+function readEach<T>(
+  bytes: Uint8Array,
+  count: number,
+  read: (key: KernelKeyStatus, octets: Uint8Array) => T,
+): readonly T[] {
   return Array.from({ length: count }, (_, index) => {
     const start = index * TCP_AO_GET_BYTES;
-    return decodeKey(bytes.subarray(start, start + TCP_AO_GET_BYTES));
+    const one = bytes.subarray(start, start + TCP_AO_GET_BYTES);
+    return read(decodeKey(one), keyOctets(one));
   });
 }
 

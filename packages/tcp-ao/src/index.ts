@@ -1,4 +1,5 @@
 export { type Aes128Cbc, aesCmac } from "./aesCmac.ts";
+export { aesCmacPrf128Key } from "./aesCmacPrf.ts";
 export {
   isMacAlgorithm,
   type KeyDerivationFunction,

@@ -28,10 +28,15 @@ export class ListenPlan {
     return [...all.values()];
   }
 
-  /** The session's `local`, or else the only place of its family; undefined when the report has been told. */
-  localFor(layers: SessionLayers): UdpAddress | undefined {
+  /**
+   * The session's `local`, or else the only place of its family; undefined when the report has been told. In a VRF,
+   * where karp's own packets do not go, `local` is no place: then that of the peer's other sessions will do.
+   */
+  localFor(layers: SessionLayers, ofOtherSessions: UdpAddress | undefined): UdpAddress | undefined {
     const local = parseHost(layers.session.local);
     if (!local.ok) return undefined;
+    const vrf = layers.pick("vrf");
+    if (vrf !== undefined) return this.#named(local.value) ?? ofOtherSessions ?? this.#refuseVrf(layers, vrf);
     const place = this.#placeFor(local.value);
     if (place === undefined) {
       const what = `karp does not listen on ${local.value}, the session's \`local\``;
@@ -51,7 +56,17 @@ export class ListenPlan {
     const exact = this.#places.find(({ address }) => address === local);
     if (exact !== undefined) return { address: local, port: exact.port };
     const anywhere = this.#places.find(({ address }) => address === undefined);
-    if (anywhere !== undefined) return { address: local, port: anywhere.port };
+    return anywhere === undefined ? this.#named(local) : { address: local, port: anywhere.port };
+  }
+
+  #refuseVrf({ session, path }: SessionLayers, vrf: string): undefined {
+    const what = `${session.local} is in VRF ${vrf}, and karp's own packets take the default VRF`;
+    const advice = "name our address there in `listen`, and the peer's in `peer-address`";
+    this.#report.add("notListening", [...path, "vrf"], what, advice);
+  }
+
+  /** The only address of this family that `listen` names. */
+  #named(local: string): UdpAddress | undefined {
     const family = this.#places.filter(({ address }) => address?.includes(":") === local.includes(":"));
     const [only] = family;
     return family.length === 1 && only?.address !== undefined ? { address: only.address, port: only.port } : undefined;

@@ -39,28 +39,43 @@ interface PeerDraft {
 /** One peer for each remote identity that the sessions name; sessions of one peer must agree about it. */
 export async function peersOf(sessions: readonly SessionLayers[], context: PeerContext): Promise<readonly IkePeer[]> {
   const drafts = new Map<string, PeerDraft>();
-  for (const layers of sessions) {
-    const draft = await draftOf(layers, context);
-    if (draft === undefined) continue;
-    const key = identityKey(draft.peer.remoteIdentity);
+  for (const layers of vrfsLast(sessions)) {
+    const identity = parseName(layers.session.peer);
+    if (isAlone(layers) || !identity.ok) continue;
+    const key = identityKey(identity.value);
     const earlier = drafts.get(key);
+    const draft = await draftOf(layers, identity.value, context, earlier?.peer.local);
+    if (draft === undefined) continue;
     if (earlier === undefined) drafts.set(key, draft);
     else compare(earlier, draft, context.report);
   }
   refuseSharedKeys([...drafts.values()], context.report);
-  return [...drafts.values()].map(({ peer }) => peer);
+  const place = ({ layers }: PeerDraft): number => sessions.indexOf(layers);
+  return [...drafts.values()].toSorted((one, other) => place(one) - place(other)).map(({ peer }) => peer);
 }
 
-async function draftOf(layers: SessionLayers, context: PeerContext): Promise<PeerDraft | undefined> {
-  if (isAlone(layers)) return undefined;
-  const identity = parseName(layers.session.peer);
-  if (!identity.ok) return undefined;
-  const [credential, local] = [await credentialOf(layers, context), context.listen.localFor(layers)];
+/** What a session in a VRF says of where karp listens counts for nothing where the peer has another one. */
+function vrfsLast(sessions: readonly SessionLayers[]): readonly SessionLayers[] {
+  return sessions.toSorted((one, other) => Number(isInVrf(one)) - Number(isInVrf(other)));
+}
+
+function isInVrf(layers: SessionLayers): boolean {
+  return layers.pick("vrf") !== undefined;
+}
+
+async function draftOf(
+  layers: SessionLayers,
+  identity: Identity,
+  context: PeerContext,
+  localOfOtherSessions: UdpAddress | undefined,
+): Promise<PeerDraft | undefined> {
+  const local = context.listen.localFor(layers, localOfOtherSessions);
+  const credential = await credentialOf(layers, context);
   if (credential === undefined || local === undefined) return undefined;
   const peer = {
-    name: formatIdentity(identity.value),
+    name: formatIdentity(identity),
     localIdentity: context.localIdentity,
-    remoteIdentity: identity.value,
+    remoteIdentity: identity,
     local,
     remote: remoteOf(layers),
     localAuthentication: credential.local,

@@ -14,13 +14,14 @@ import {
   type KernelSocket,
   type KernelTcpAo,
   LinuxTcpAoError,
-  listKeys,
   listTcpSockets,
   probeKernelTcpAo,
   readInfo,
+  readKeys,
   type SocketHolder,
   updateInfo,
 } from "@karp/tcp-ao/linux";
+import { fingerprintOfOctets } from "./keptKey.ts";
 
 export type { DescribedSocket, KernelKeyStatus, KernelMkt, KernelSocket, KernelTcpAo, SocketHolder };
 
@@ -36,10 +37,16 @@ export interface Kernel {
   borrowDescriptor<T>(holder: SocketHolder, use: (open: OpenSocket, described: DescribedSocket) => T): T;
 }
 
+/** A key as the kernel has it. */
+export interface HeldKey extends KernelKeyStatus {
+  /** Of the octets that the kernel keeps: what tells it from another key with the same IDs. */
+  readonly fingerprint: string;
+}
+
 /** A duplicate of a socket of another process. */
 export interface OpenSocket {
-  /** Empty without TCP-AO. */
-  keys(): readonly KernelKeyStatus[];
+  /** Empty without TCP-AO. `peer`: only those for this address; a listener may have a thousand others. */
+  keys(peer?: string): readonly HeldKey[];
   /** False on a connection that was opened without TCP-AO. */
   isSigned(): boolean;
   add(key: KernelMkt): void;
@@ -69,7 +76,7 @@ function using<T>(fd: number, use: (open: OpenSocket, fd: number) => T): T {
 
 function openSocket(fd: number): OpenSocket {
   return {
-    keys: () => withoutTcpAo(() => listKeys(fd), []),
+    keys: (peer) => withoutTcpAo(() => heldKeys(fd, peer), []),
     isSigned: () =>
       withoutTcpAo(() => {
         readInfo(fd);
@@ -80,6 +87,13 @@ function openSocket(fd: number): OpenSocket {
     askFor: (recvId, sendId) =>
       updateInfo(fd, { rnextKey: recvId, ...(sendId !== undefined && { currentKey: sendId }) }),
   };
+}
+
+function heldKeys(fd: number, peer: string | undefined): readonly HeldKey[] {
+  const held = readKeys(fd, (key, octets) =>
+    peer === undefined || key.peer === peer ? { ...key, fingerprint: fingerprintOfOctets(octets) } : undefined,
+  );
+  return held.filter((key) => key !== undefined);
 }
 
 function withoutTcpAo<T>(read: () => T, otherwise: T): T {

@@ -1,17 +1,23 @@
-// Which keys are ours: by session, SendID, RecvID and fingerprint, never with octets. Kept beside the socket, on a file
-// system that a restart of the machine empties, as it empties every socket.
+// Which keys are ours: by session, SendID, RecvID and fingerprint, never with octets. A key under IDs that we once had is
+// ours only with that fingerprint: an operator may use them after us. Kept beside the socket, on a file system that a
+// restart of the machine empties, as it empties every socket.
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { type Static, Type } from "typebox";
 import { Value } from "typebox/value";
-import { fingerprintOf, idsOf } from "../drivers/keys.ts";
-import type { DriverKey } from "../ports/routingDriver.ts";
+import { idsOf } from "../drivers/keys.ts";
+import type { HeldKey } from "./kernel.ts";
 
 const schema = Type.Record(Type.String(), Type.Record(Type.String(), Type.String()));
+
+/** A socket that could not be reached may still have an older key of ours under IDs that came again. */
+const FINGERPRINTS_KEPT = 4;
+
+type Written = Pick<HeldKey, "sendId" | "recvId" | "fingerprint">;
 
 export class Ledger {
   readonly #file: string | undefined;
   readonly #log: (text: string) => void;
-  /** Session, then "SendID/RecvID", to fingerprint. */
+  /** Session, then "SendID/RecvID", to fingerprints, the latest first, with a space between two. */
   #entries: Static<typeof schema> = {};
 
   /** `file` absent: remembered while the process lives. */
@@ -21,25 +27,21 @@ export class Ledger {
     if (file !== undefined) this.#entries = read(file, log);
   }
 
-  /** The fingerprint of the key that we wrote under these IDs. */
-  fingerprint(session: string, ids: Ids): string | undefined {
-    return this.#entries[session]?.[idsOf(ids)];
-  }
-
-  isOurs(session: string, ids: Ids): boolean {
-    return this.fingerprint(session, ids) !== undefined;
+  isOurs(session: string, key: Written): boolean {
+    return this.#fingerprints(session, key).includes(key.fingerprint);
   }
 
   /** Before the key is written anywhere: one that is written and not known would be foreign for ever. */
-  note(session: string, keys: readonly DriverKey[]): void {
-    const known = { ...this.#entries[session] };
-    let isNew = false;
-    for (const key of keys) {
-      const fingerprint = fingerprintOf(key);
-      isNew ||= known[idsOf(key)] !== fingerprint;
-      known[idsOf(key)] = fingerprint;
-    }
-    if (isNew) this.#store({ ...this.#entries, [session]: known });
+  note(session: string, key: Written): void {
+    const known = this.#fingerprints(session, key);
+    if (known[0] === key.fingerprint) return;
+    const all = [key.fingerprint, ...known.filter((one) => one !== key.fingerprint)];
+    const ofSession = { ...this.#entries[session], [idsOf(key)]: all.slice(0, FINGERPRINTS_KEPT).join(" ") };
+    this.#store({ ...this.#entries, [session]: ofSession });
+  }
+
+  #fingerprints(session: string, ids: Pick<Written, "sendId" | "recvId">): readonly string[] {
+    return this.#entries[session]?.[idsOf(ids)]?.split(" ") ?? [];
   }
 
   #store(entries: Static<typeof schema>): void {
@@ -53,8 +55,6 @@ export class Ledger {
     }
   }
 }
-
-type Ids = Pick<DriverKey, "sendId" | "recvId">;
 
 function read(file: string, log: (text: string) => void): Static<typeof schema> {
   try {

@@ -1,10 +1,11 @@
 import type { SessionConfiguration } from "../core/configuration.ts";
-import { fingerprintOf, idsOf, keySetFault } from "../drivers/keys.ts";
+import { idsOf, keySetFault } from "../drivers/keys.ts";
 import { messageOf } from "../drivers/text.ts";
 import type { Keyer } from "../ports/keyer.ts";
 import type { ApplyOutcome, DriverFinding, DriverKey, ObserveOutcome, RevokeOutcome } from "../ports/routingDriver.ts";
 import { closedKeyFor, makeClosedKey } from "./closedKey.ts";
 import { examineSession } from "./examine.ts";
+import { keptFingerprint } from "./keptKey.ts";
 import { type Kernel, type KernelSocket, linuxKernel, type OpenSocket } from "./kernel.ts";
 import type { Ledger } from "./ledger.ts";
 import { type InterfaceIndex, isConnectionOf, isListenerOf, vrfIndexOf } from "./match.ts";
@@ -389,9 +390,8 @@ export function keyedOn(
     peer: session.remoteAddress,
     ifindex: vrf === "missing" ? undefined : vrf.index,
     keys,
-    isOurs: (ids) => ledger.isOurs(session.name, ids),
-    note: (key) => ledger.note(session.name, [key]),
-    isSame: (key) => ledger.fingerprint(session.name, key) === fingerprintOf(key),
+    isOurs: (one) => ledger.isOurs(session.name, one),
+    note: (key) => ledger.note(session.name, { ...key, fingerprint: keptFingerprint(key) }),
   };
 }
 

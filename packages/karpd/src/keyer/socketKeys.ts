@@ -2,17 +2,16 @@
 import { idsOf } from "../drivers/keys.ts";
 import { messageOf } from "../drivers/text.ts";
 import type { ApplyOutcome, DriverKey } from "../ports/routingDriver.ts";
-import { codeOf, type KernelKeyStatus, type KernelMkt, type OpenSocket } from "./kernel.ts";
+import { isHeldAs } from "./keptKey.ts";
+import { codeOf, type HeldKey, type KernelMkt, type OpenSocket } from "./kernel.ts";
 
 /** What is wanted of a socket, and what is known of the keys that it may have. */
 export interface Wish {
   readonly peer: string;
   readonly ifindex: number | undefined;
   readonly keys: readonly DriverKey[];
-  /** Whether we wrote the key with these IDs. */
-  isOurs(ids: Ids): boolean;
-  /** Whether the key under these IDs is this one. */
-  isSame(key: DriverKey): boolean;
+  /** Whether we wrote this very key: somebody else's may have IDs that were ours. */
+  isOurs(one: HeldKey): boolean;
   /** Said before the key is written: one that is written and not known would be foreign for ever. */
   note(key: DriverKey): void;
 }
@@ -24,18 +23,24 @@ export type Failure = Exclude<ApplyOutcome, { readonly kind: "installed" }>;
 /** Deletes what stands in the way of a wanted key: the kernel takes only one key with an ID. */
 export function makeRoom(open: OpenSocket, wish: Wish): Failure | undefined {
   for (const one of keysOf(open, wish)) {
-    if (!wish.keys.some((key) => collides(wish, key, one))) continue;
+    if (!wish.keys.some((key) => collides(key, one))) continue;
     const failure = clear(open, wish, one);
     if (failure !== undefined) return failure;
   }
   return undefined;
 }
 
-/** Adds the wanted keys that are not there, after {@link makeRoom}; stops at the first that the kernel does not take. */
+/**
+ * Adds the wanted keys that are not there, after {@link makeRoom}; stops at the first that the kernel does not take.
+ * What is there with the same octets is ours, also when nothing is written of it.
+ */
 export function addMissing(open: OpenSocket, wish: Wish): Failure | undefined {
-  const present = new Set(keysOf(open, wish).map(idsOf));
+  const present = keysOf(open, wish);
   for (const key of wish.keys) {
-    if (present.has(idsOf(key))) continue;
+    if (present.some((one) => isHeldAs(key, one))) {
+      wish.note(key);
+      continue;
+    }
     const failure = attempt([key], () => {
       wish.note(key);
       add(open, wish, key);
@@ -46,12 +51,11 @@ export function addMissing(open: OpenSocket, wish: Wish): Failure | undefined {
 }
 
 /** A key that has an ID of `key` and is another one: the kernel takes only one of them. */
-function collides(wish: Wish, key: DriverKey, one: KernelKeyStatus): boolean {
-  if (one.sendId !== key.sendId && one.recvId !== key.recvId) return false;
-  return idsOf(one) !== idsOf(key) || !wish.isSame(key);
+function collides(key: DriverKey, one: HeldKey): boolean {
+  return (one.sendId === key.sendId || one.recvId === key.recvId) && !isHeldAs(key, one);
 }
 
-function clear(open: OpenSocket, wish: Wish, one: KernelKeyStatus): Failure | undefined {
+function clear(open: OpenSocket, wish: Wish, one: HeldKey): Failure | undefined {
   if (!wish.isOurs(one)) {
     const reason = `the socket has a key ${idsOf(one)} for ${wish.peer} that karp did not install; take it out, or add the IDs to reserved-key-ids`;
     return { kind: "foreign", reason };
@@ -125,11 +129,11 @@ export function deleteUnwanted(open: OpenSocket, wish: Wish, spared: ReadonlySet
 }
 
 /** The socket's keys for this peer; a connection has no others. */
-export function keysOf(open: OpenSocket, { peer }: Pick<Wish, "peer">): readonly KernelKeyStatus[] {
-  return open.keys().filter((key) => key.peer === peer && key.prefixLength >= (peer.includes(":") ? 128 : 32));
+export function keysOf(open: OpenSocket, { peer }: Pick<Wish, "peer">): readonly HeldKey[] {
+  return open.keys(peer).filter((key) => key.peer === peer && key.prefixLength >= (peer.includes(":") ? 128 : 32));
 }
 
-function remove(open: OpenSocket, { peer, prefixLength, ifindex, sendId, recvId }: KernelKeyStatus): void {
+function remove(open: OpenSocket, { peer, prefixLength, ifindex, sendId, recvId }: HeldKey): void {
   open.delete({ peer, prefixLength, ...(ifindex !== undefined && { ifindex }), sendId, recvId });
 }
 

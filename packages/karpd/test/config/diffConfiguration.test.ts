@@ -21,13 +21,14 @@ test("sessions added and removed", async (t) => {
 });
 
 test("changed words of a session, one sentence for each", async (t) => {
-  const changed = base
+  const named = `listen: 10.0.0.1\n${base}`;
+  const changed = named
     .replace(
       "peer:",
       "mode: opportunistic, pfs: false, tcp-options: [omitted], vrf: blue, bird: { interval: 9s }, peer:",
     )
     .concat("rollover: { every: 10d }\n");
-  assert.deepEqual(await diff(t, base, changed), [
+  assert.deepEqual(await diff(t, named, changed), [
     "session r2: driver settings interval nothing becomes 9s; mode observe becomes opportunistic; " +
       'tcp options ["covered"] becomes ["omitted"]; pfs true becomes false; ' +
       "rollover every (seconds) 2592000 becomes 864000; rollover hard (seconds) 7776000 becomes 2592000; vrf nothing becomes blue",

@@ -322,6 +322,23 @@ test("listen: forms and the address that each session talks from", async (t) => 
   }
 });
 
+test("a session in a VRF: karp's own packets take the default VRF, so its `local` is no place to listen", async (t) => {
+  const inVrf = (name: string, peer: string): string =>
+    `  ${name}: { driver: bird, local: 10.1.0.1, remote: 10.1.0.2, vrf: red, peer: ${peer}, peer-address: 10.0.0.2 }\n`;
+  const plain = r2.replace(/^( {2}r2: \{)/, "$1 peer-address: 10.0.0.2,");
+  const places = async (text: string): Promise<readonly unknown[]> => {
+    const { configuration, daemon } = await loaded(t, `${header}\n${text}`);
+    return [...configuration.peers.map(({ local }) => local), ...daemon.listen].map(
+      ({ address, port }) => `${address}:${port}`,
+    );
+  };
+  const first = inVrf("a", "r2.example.net");
+  const wanted = ["10.0.0.1:500", "10.0.0.1:500", "10.0.0.1:4500"];
+  assert.deepEqual(await places(`sessions:\n${first}${plain}\n`), wanted, "whichever stands first");
+  assert.deepEqual(await places(`sessions:\n${plain}\n${first}`), wanted);
+  assert.deepEqual(await places(`listen: 10.0.0.1\nsessions:\n${first}`), ["10.0.0.1:500", "10.0.0.1:500"]);
+});
+
 test("keep-old is a quarter of a short period unless said", async (t) => {
   const { configuration } = await loaded(t, `${header}\nrollover: { every: 4s, drain: 1s }\nsessions:\n${r2}\n`);
   assert.equal(configuration.sessions[0]?.rollover.keepOldSeconds, 1);

@@ -61,7 +61,7 @@ test("bad YAML: a second document", (t) =>
 test("bad YAML: an unknown tag", (t) =>
   one(
     t,
-    session("vrf: «!blue» x"),
+    session("mode: «!blue» observe"),
     "syntax",
     "not valid YAML: unresolved tag: !blue",
     "remove the tag (the word after `!`)",
@@ -350,6 +350,15 @@ test("listen: wildcards, ports and repeats", async (t) => {
     "add 10.0.0.1 to `listen`",
   );
 });
+
+test("a peer whose sessions are all in a VRF: karp has to be told where to listen", (t) =>
+  one(
+    t,
+    `${header}\nsessions:\n  r2: { driver: bird, local: 10.1.0.1, remote: 10.1.0.2, vrf: «red», peer: r2.example.net }\n`,
+    "notListening",
+    "10.1.0.1 is in VRF red, and karp's own packets take the default VRF",
+    "name our address there in `listen`, and the peer's in `peer-address`",
+  ));
 
 test("numbers, truth values and choices", async (t) => {
   await one(

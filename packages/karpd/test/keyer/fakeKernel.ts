@@ -2,14 +2,9 @@
 
 import { Secret } from "@karp/ikev2";
 import { LinuxTcpAoError, type LinuxTcpAoErrorCode } from "@karp/tcp-ao/linux";
-import type {
-  DescribedSocket,
-  Kernel,
-  KernelKeyStatus,
-  KernelMkt,
-  KernelSocket,
-  OpenSocket,
-} from "../../src/keyer/kernel.ts";
+import { nodeTcpAoCrypto } from "@karp/tcp-ao/node";
+import { fingerprintOfOctets } from "../../src/keyer/keptKey.ts";
+import type { DescribedSocket, HeldKey, Kernel, KernelMkt, KernelSocket, OpenSocket } from "../../src/keyer/kernel.ts";
 import type { DriverKey } from "../../src/ports/routingDriver.ts";
 
 export const LOCAL = "10.0.0.1";
@@ -17,7 +12,7 @@ export const REMOTE = "10.0.0.2";
 
 export class FakeSocket {
   readonly socket: KernelSocket;
-  keys: Mutable<KernelKeyStatus>[] = [];
+  keys: Mutable<HeldKey>[] = [];
   /** Octets by "SendID/RecvID", in hex. */
   readonly octets = new Map<string, string>();
   isSigned: boolean;
@@ -68,6 +63,8 @@ export class FakeKernel implements Kernel {
   /** Algorithms that it lacks. */
   lacks = new Set<string>();
   refusesToAsk = false;
+  /** What adding a key fails with, as Linux would. */
+  refusesToAdd: LinuxTcpAoError | undefined;
   walks = 0;
 
   probe() {
@@ -120,6 +117,7 @@ export class FakeKernel implements Kernel {
       isSigned: () => fake.isSigned,
       add: (key) => {
         this.calls.push(`add ${cookie} ${key.sendId}/${key.recvId}`);
+        if (this.refusesToAdd !== undefined) throw this.refusesToAdd;
         if (this.lacks.has(key.algorithm)) throw refusal("algorithmUnknown");
         if (fake.md5Peer === key.peer) throw refusal("md5Conflict");
         if (!fake.isSigned) throw refusal("connectionNotAuthenticated");
@@ -145,11 +143,19 @@ export class FakeKernel implements Kernel {
   }
 }
 
-function statusOf(key: KernelMkt): Mutable<KernelKeyStatus> {
+/** As the kernel has a key that it was given. */
+export function statusOf(key: KernelMkt): Mutable<HeldKey> {
   const { peer, sendId, recvId, algorithm, coversTcpOptions = true } = key;
   const numbers = { prefixLength: 32, macLengthBytes: 12, keyLengthBytes: key.masterKey.length, good: 0n, bad: 0n };
   const flags = { coversTcpOptions, isCurrent: false, isRnext: false };
-  return { peer, sendId, recvId, algorithm, algorithmName: algorithm, ...numbers, ...flags };
+  const fingerprint = fingerprintOfOctets(keptOctets(key));
+  return { peer, sendId, recvId, algorithm, algorithmName: algorithm, fingerprint, ...numbers, ...flags };
+}
+
+/** What Linux makes of a key for AES-128-CMAC that has not 16 octets: AES-CMAC(0^128, key), RFC 4615 section 3. */
+function keptOctets({ algorithm, masterKey }: KernelMkt): Uint8Array {
+  if (algorithm !== "aes-128-cmac-96" || masterKey.length === 16) return masterKey;
+  return nodeTcpAoCrypto.aesCmac(new Uint8Array(16), masterKey);
 }
 
 function refusal(code: LinuxTcpAoErrorCode): LinuxTcpAoError {

@@ -3,11 +3,14 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { Secret } from "@karp/ikev2";
+import { kernelError } from "../../../tcp-ao/linux/errors.ts";
 import type { SessionMode } from "../../src/core/configuration.ts";
+import { keptFingerprint } from "../../src/keyer/keptKey.ts";
 import { keySocket } from "../../src/keyer/keySocket.ts";
 import { Ledger } from "../../src/keyer/ledger.ts";
 import { SocketKeyer } from "../../src/keyer/socketKeyer.ts";
-import { FakeKernel, FakeSocket, key, REMOTE } from "./fakeKernel.ts";
+import { FakeKernel, FakeSocket, key, REMOTE, statusOf } from "./fakeKernel.ts";
 import { session } from "./session.ts";
 
 interface Bench {
@@ -18,6 +21,8 @@ interface Bench {
   readonly clock: { now: number };
   /** As after the keyer was killed: only the ledger's file is left. */
   restart(): SocketKeyer;
+  /** Not even that. */
+  loseLedger(): SocketKeyer;
 }
 
 function bench(t: TestContext, mode: SessionMode = "opportunistic", sessions = [session(mode)]): Bench {
@@ -26,16 +31,27 @@ function bench(t: TestContext, mode: SessionMode = "opportunistic", sessions = [
   const kernel = new FakeKernel();
   const log: string[] = [];
   const clock = { now: 0 };
+  const file = join(folder, "written.json");
   const make = (): SocketKeyer =>
     new SocketKeyer({
       sessions,
-      ledger: new Ledger(join(folder, "written.json"), (text) => log.push(text)),
+      ledger: new Ledger(file, (text) => log.push(text)),
       indexOf: (name) => (name === "red" ? 9 : undefined),
       log: (_, text) => log.push(text),
       kernel,
       now: () => clock.now,
     });
-  return { kernel, keyer: make(), log, clock, restart: make };
+  const loseLedger = (): SocketKeyer => {
+    rmSync(file, { force: true });
+    return make();
+  };
+  return { kernel, keyer: make(), log, clock, restart: make, loseLedger };
+}
+
+/** A key that somebody typed. */
+function operatorsKey(id: number) {
+  const masterKey = new TextEncoder().encode("typed by hand");
+  return statusOf({ peer: REMOTE, sendId: id, recvId: id, algorithm: "aes-128-cmac-96", masterKey });
 }
 
 const listener = (cookie = 1n): FakeSocket => new FakeSocket({ cookie, state: "listen" });
@@ -116,12 +132,81 @@ test("keys that karp did not write stay, and one in the way is foreign", async (
   const one = listener();
   kernel.sockets = [one];
   await keyer.apply("r2", [key(5)]);
-  one.keys.push({ ...(one.keys[0] as (typeof one.keys)[0]), sendId: 9, recvId: 9 });
+  one.keys.push(operatorsKey(9));
   assert.deepEqual(await keyer.apply("r2", [key(6)]), { kind: "installed" });
   assert.deepEqual(one.ids, ["9/9", "6/6"]);
   const outcome = await keyer.apply("r2", [key(6), key(9)]);
   assert.equal(outcome.kind, "foreign");
   assert.deepEqual(one.ids, ["9/9", "6/6"]);
+});
+
+test("an operator's key with IDs that a key of ours had is foreign: karp never deletes it", async (t) => {
+  const { kernel, keyer, restart } = bench(t);
+  const one = listener();
+  kernel.sockets = [one];
+  await keyer.apply("r2", [key(5), key(6)]);
+  await keyer.apply("r2", [key(6)]);
+  assert.deepEqual(one.ids, ["6/6"]);
+  one.keys.push(operatorsKey(5));
+  for (const karp of [keyer, restart()]) {
+    assert.deepEqual(await karp.apply("r2", [key(6), key(7)]), { kind: "installed" });
+    assert.deepEqual(await karp.apply("r2", [key(6)]), { kind: "installed" });
+    assert.deepEqual(one.ids, ["6/6", "5/5"]);
+    const outcome = await karp.apply("r2", [key(6), key(5, "preferred")]);
+    assert.equal(outcome.kind, "foreign", "one of ours with these IDs does not take its place");
+  }
+});
+
+test("an older key of ours on a socket that was out of reach is still ours after its IDs came again", async (t) => {
+  const { kernel, keyer, restart } = bench(t);
+  const [a, b] = [listener(), connection()];
+  kernel.sockets = [a, b];
+  await keyer.apply("r2", [key(1, "accept", 1), key(2, "preferred")]);
+  kernel.sockets = [a];
+  await keyer.apply("r2", [key(2, "preferred")]);
+  await keyer.apply("r2", [key(2, "preferred"), key(1, "accept", 9)]);
+  kernel.sockets = [a, b];
+  const again = restart();
+  assert.deepEqual(await again.apply("r2", [key(2, "preferred"), key(1, "accept", 9)]), { kind: "installed" });
+  assert.equal(b.octets.get("1/1"), "09".repeat(16));
+});
+
+test("the ledger is lost: what karpd asks for is recognised by its octets, and deleted when it is no longer asked for", async (t) => {
+  const { kernel, keyer, loseLedger } = bench(t);
+  const one = listener();
+  kernel.sockets = [one];
+  await keyer.apply("r2", [key(1), key(2), key(3)]);
+  one.keys.push(operatorsKey(9));
+  const again = loseLedger();
+  kernel.calls.length = 0;
+  assert.deepEqual(await again.apply("r2", [key(1), key(2)]), { kind: "installed" });
+  assert.deepEqual(kernel.calls, [], "both are there, and nobody knows of the third");
+  assert.deepEqual(await again.apply("r2", [key(2)]), { kind: "installed" });
+  assert.deepEqual(one.ids, ["2/2", "3/3", "9/9"]);
+});
+
+test("AES-128-CMAC: the kernel keeps 16 octets of a longer key, and it is ours all the same (RFC 5926 section 3.1.1.2)", async (t) => {
+  const { kernel, loseLedger } = bench(t);
+  const one = listener();
+  kernel.sockets = [one];
+  const masterKey = new Secret(new TextEncoder().encode("twenty-seven printable ones"));
+  const long = { ...key(1), masterKey };
+  await loseLedger().apply("r2", [long]);
+  kernel.calls.length = 0;
+  assert.deepEqual(await loseLedger().apply("r2", [long]), { kind: "installed" });
+  assert.deepEqual(kernel.calls, []);
+});
+
+test("the same octets with another algorithm or without TCP options are another key, and ours makes room", async (t) => {
+  const { kernel, keyer } = bench(t);
+  const one = listener();
+  kernel.sockets = [one];
+  await keyer.apply("r2", [key(1)]);
+  const excluded = { ...key(1), coversTcpOptions: false };
+  assert.deepEqual(await keyer.apply("r2", [excluded]), { kind: "installed" });
+  assert.equal(one.keys[0]?.coversTcpOptions, false);
+  assert.deepEqual(await keyer.apply("r2", [{ ...excluded, algorithm: "hmac-sha-1-96" }]), { kind: "installed" });
+  assert.equal(one.keys[0]?.algorithm, "hmac-sha-1-96");
 });
 
 test("the same IDs with another secret: the older key of ours makes room", async (t) => {
@@ -163,7 +248,8 @@ test("the ledger holds fingerprints and never octets", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "karp-keyer-"));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const file = join(folder, "written.json");
-  new Ledger(file, () => undefined).note("r2", [key(1, "accept", 0xab)]);
+  const written = key(1, "accept", 0xab);
+  new Ledger(file, () => undefined).note("r2", { ...written, fingerprint: keptFingerprint(written) });
   const text = readFileSync(file, "utf8");
   assert.match(text, /^\{"r2":\{"1\/1":"[0-9a-f]{16}"\}\}$/);
   assert.ok(!text.includes("abab"));
@@ -251,6 +337,29 @@ test("an algorithm that the kernel lacks and an MD5 password are refused by the 
   kernel.lacks.clear();
   one.md5Peer = REMOTE;
   assert.equal((await keyer.apply("r2", [key(1)])).kind, "refused");
+});
+
+test("whatever the kernel says, the outcome has its error number and what to do about it", async (t) => {
+  const errnos = {
+    EINVAL: "refused",
+    EKEYREJECTED: "refused",
+    ENOENT: "refused",
+    EMSGSIZE: "refused",
+    EISCONN: "pending",
+    EEXIST: "pending",
+    ENOMEM: "pending",
+    ENOPROTOOPT: "pending",
+    EPERM: "pending",
+  };
+  for (const [errno, kind] of Object.entries(errnos)) {
+    const { kernel, keyer } = bench(t);
+    kernel.sockets = [listener()];
+    const error = kernelError("TCP_AO_ADD_KEY", errno);
+    kernel.refusesToAdd = error;
+    const outcome = await keyer.apply("r2", [key(1)]);
+    assert.ok(outcome.kind === kind && outcome.kind !== "installed", errno);
+    assert.equal(outcome.reason, `the kernel: TCP_AO_ADD_KEY: ${errno}: ${error.advice}`);
+  }
 });
 
 test("revoke closes connections that use the key and leaves the listener closed", async (t) => {

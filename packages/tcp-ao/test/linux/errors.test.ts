@@ -41,6 +41,13 @@ const meanings: readonly [TcpAoOperation, string, LinuxTcpAoErrorCode][] = [
   ["TCP_AO_ADD_KEY", "EPERM", "notPermitted"],
   ["TCP_AO_ADD_KEY", "EACCES", "notPermitted"],
   ["TCP_AO_ADD_KEY", "EBADF", "badDescriptor"],
+  ["TCP_AO_ADD_KEY", "ENOTSOCK", "badDescriptor"],
+  ["TCP_AO_ADD_KEY", "EOPNOTSUPP", "badDescriptor"],
+  ["TCP_AO_ADD_KEY", "ENOBUFS", "optionMemoryExhausted"],
+  ["TCP_AO_ADD_KEY", "EAFNOSUPPORT", "addressFamilyMismatch"],
+  ["TCP_AO_INFO set", "EINVAL", "invalidArgument"],
+  ["TCP_AO_INFO set", "EISCONN", "connectionNotAuthenticated"],
+  ["TCP_AO_INFO set", "EKEYREJECTED", "md5Conflict"],
   ["bind", "EADDRINUSE", "addressInUse"],
   ["setsockopt SO_BINDTODEVICE", "ENODEV", "noSuchDevice"],
   ["setsockopt SO_BINDTODEVICE", "EPERM", "notPermitted"],
@@ -66,7 +73,8 @@ for (const [operation, errno, code] of meanings) {
   test(`${operation}: ${errno} is ${code}`, () => {
     const error = kernelError(operation, errno);
     assert.deepEqual([error.code, error.errno, error.operation], [code, errno, operation]);
-    assert.ok(error.advice.length > 20);
+    // What it means; what to do
+    assert.match(error.advice, /^.{15,}; .{9,}$/);
     assert.equal(error.message, `${operation}: ${errno}: ${error.advice}`);
   });
 }

@@ -17,12 +17,20 @@ import {
   openSocket,
   probeKernelTcpAo,
   readInfo,
+  readKeys,
   updateInfo,
 } from "../../linux/index.ts";
 import { libc } from "../../linux/libc.ts";
 import { encodeAdd } from "../../linux/structs.ts";
-import { type MacAlgorithm, parseSegment, type SocketPair, TcpAoEndpoint, type TcpSegment } from "../../src/index.ts";
-import { crypto, unwrap } from "../support.ts";
+import {
+  aesCmacPrf128Key,
+  type MacAlgorithm,
+  parseSegment,
+  type SocketPair,
+  TcpAoEndpoint,
+  type TcpSegment,
+} from "../../src/index.ts";
+import { crypto, toHex, unwrap } from "../support.ts";
 import {
   capture,
   connection,
@@ -86,6 +94,30 @@ for (const algorithm of algorithms) {
     }
   }
 }
+
+test("the kernel hands out the octets that it keeps: of AES-128-CMAC those of RFC 4615 section 3, of HMAC what it was given", {
+  ...onKernel,
+  ...limits,
+}, (context) => {
+  const fd = scratch(context);
+  const secrets = ["16 octets of key", "a key of 18 octets", "ten octets"];
+  const given = algorithms.flatMap((algorithm) => secrets.map((secret) => ({ algorithm, secret })));
+  for (const [id, { algorithm, secret }] of given.entries()) addKey(fd, keyPair(id, secret, { algorithm }).client);
+  const lent: Uint8Array[] = [];
+  const read = readKeys(fd, ({ sendId }, octets) => {
+    lent.push(octets);
+    return [sendId, toHex(octets)] as const;
+  });
+  const expected = given.map(({ algorithm, secret }, id) => {
+    const octets = new TextEncoder().encode(secret);
+    return [id, toHex(algorithm === "aes-128-cmac-96" ? aesCmacPrf128Key(crypto, octets) : octets)];
+  });
+  assert.deepEqual(
+    read.toSorted(([one], [other]) => one - other),
+    expected,
+  );
+  assert.ok(lent.length === given.length && lent.flatMap((octets) => [...octets]).every((octet) => octet === 0));
+});
 
 test("rollover: add key 2, move rnext_key, see current_key follow, delete key 1 (RFC 5925 section 6.1)", {
   ...onKernel,

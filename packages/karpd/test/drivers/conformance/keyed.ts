@@ -1,7 +1,6 @@
 // Drivers whose daemon is keyed from outside: driver, the keyer's own SocketKeyer, and a kernel in memory.
 import {
   type KernelKeyDeletion,
-  type KernelKeyStatus,
   type KernelMkt,
   type KernelSocket,
   LinuxTcpAoError,
@@ -9,7 +8,8 @@ import {
 } from "@karp/tcp-ao/linux";
 import type { MktAlgorithm } from "../../../src/core/keytable/row.ts";
 import type { DriverContext } from "../../../src/drivers/context.ts";
-import type { Kernel, OpenSocket } from "../../../src/keyer/kernel.ts";
+import { fingerprintOfOctets } from "../../../src/keyer/keptKey.ts";
+import type { HeldKey, Kernel, OpenSocket } from "../../../src/keyer/kernel.ts";
 import { Ledger } from "../../../src/keyer/ledger.ts";
 import { SocketKeyer } from "../../../src/keyer/socketKeyer.ts";
 import type { RoutingDriver } from "../../../src/ports/routingDriver.ts";
@@ -24,7 +24,7 @@ function refusal(code: Code): LinuxTcpAoError {
 
 /** A socket's keys, with the kernel's rules for them. */
 class Keys implements OpenSocket {
-  readonly all: KernelKeyStatus[] = [];
+  readonly all: HeldKey[] = [];
   readonly kernel: KeyedKernel;
   readonly isConnection: boolean;
 
@@ -33,7 +33,7 @@ class Keys implements OpenSocket {
     this.isConnection = isConnection;
   }
 
-  keys(): readonly KernelKeyStatus[] {
+  keys(): readonly HeldKey[] {
     return [...this.all];
   }
 
@@ -54,6 +54,8 @@ class Keys implements OpenSocket {
       recvId,
       algorithm,
       algorithmName: algorithm,
+      // Keys of 16 octets or more for HMAC: the kernel keeps them as they are
+      fingerprint: fingerprintOfOctets(key.masterKey),
       macLengthBytes: 12,
       keyLengthBytes: key.masterKey.length,
       coversTcpOptions: key.coversTcpOptions ?? true,
@@ -79,7 +81,7 @@ class Keys implements OpenSocket {
     this.mark("isRnext", (one) => one.recvId === recvId);
   }
 
-  mark(flag: "isCurrent" | "isRnext", isIt: (one: KernelKeyStatus) => boolean): void {
+  mark(flag: "isCurrent" | "isRnext", isIt: (one: HeldKey) => boolean): void {
     if (!this.all.some(isIt)) throw refusal("keyNotFound");
     for (const [at, one] of this.all.entries()) this.all[at] = { ...one, [flag]: isIt(one) };
   }
