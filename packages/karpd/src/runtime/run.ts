@@ -2,6 +2,7 @@ import { systemClock } from "@karp/ikev2/node";
 import { formatProblems } from "../config/formatProblems.ts";
 import { ConfigurationRefused, type Daemon, startDaemon } from "./daemon.ts";
 import type { DriverKinds } from "./driverSet.ts";
+import { takeHandedOver } from "./handedOver.ts";
 import { createLogger, type Logger } from "./logger.ts";
 
 export interface RunOptions {
@@ -34,7 +35,7 @@ export async function runDaemon(options: RunOptions): Promise<void> {
         (error: unknown) => logger.error({ err: error }, "the reload failed"),
       );
   });
-  const daemon = await start({ ...options, logger, clock: systemClock });
+  const daemon = await start({ ...options, logger, clock: systemClock, handedOver: takeHandedOver() });
   if (daemon === undefined) {
     process.exitCode = 1;
     return;
