@@ -8,6 +8,9 @@ if (Number(process.versions.node.split(".")[0]) < floor) {
   );
   process.exit(1);
 }
+// Node.js opens its debugger on this signal unless somebody listens, and a daemon with keys must not have one: from here on,
+// while the rest is still being loaded. The time before is what `--disable-sigusr1` in the systemd units is for.
+process.on("SIGUSR1", () => undefined);
 // A published package holds the bundle; a checkout runs its sources.
 const { existsSync } = await import("node:fs");
 const bundle = new URL("../dist/main.js", import.meta.url);

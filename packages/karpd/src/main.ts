@@ -6,6 +6,9 @@ import { CommandFailure } from "./cli/text.ts";
 import { ControlError } from "./control/client.ts";
 import { version } from "./version.ts";
 
+/** Errors that their own modules have worded for people. */
+const NAMED = ["StoreError", "ListenError", "ControlSocketError", "KeyerSocketError", "KeyerRefused", "ProcessRefused"];
+
 enableCompileCache();
 // `karp show events | head`: whoever has read enough is no error
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
@@ -21,10 +24,6 @@ try {
   process.exitCode = error instanceof CommandFailure ? error.exitCode : 1;
 }
 
-/** Errors that their own modules have worded for people. */
 function isNamed(error: unknown): boolean {
-  return (
-    error instanceof Error &&
-    ["StoreError", "ListenError", "ControlSocketError", "KeyerSocketError", "KeyerRefused"].includes(error.name)
-  );
+  return error instanceof Error && NAMED.includes(error.name);
 }

@@ -24,8 +24,9 @@ export async function examineListening(settings: DaemonSettings, socket?: string
 
 /** Whoever checks is seldom the user that karp runs as: only the latter needs the privilege. */
 function inWords(code: string, message: string): string {
+  if (code === "EADDRINUSE") return `${message} (or is it systemd, with karp.socket, while karp does not run?)`;
   if (code !== "EACCES") return message;
-  return `${message}: its user needs CAP_NET_BIND_SERVICE, which the user of this command does not have`;
+  return `${message}: its user needs CAP_NET_BIND_SERVICE or sockets that are handed over; the user of this command has neither`;
 }
 
 async function attempt(place: UdpAddress): Promise<ListenError | undefined> {

@@ -2,7 +2,11 @@ import { chainName, coversAll, type Form, heading, requireWholeMinutes, utc, wor
 
 const algorithms = { "aes-128-cmac-96": "aes-128-cmac-96", "hmac-sha-1-96": "hmac-sha-1-96" } as const;
 
-/** Junos: a key chain of algorithm `ao`. A key ends when the next one starts; its clock zone is said in the time. */
+/**
+ * Junos: a key chain of algorithm `ao`. A key ends when the next one starts; its clock zone is said in the time. From
+ * Juniper's statement "authentication-key-chains (TCP-AO)" and "Configure a Keychain (TCP-AO)"; the level `ao-attribute`
+ * and the zone behind the time from "JuniperNetworks.md" and "Arista EOS.md" of TCP-AO/Configuration-examples.
+ */
 export function formatJunos(form: Form): string {
   requireWholeMinutes(form, "Junos");
   const name = chainName(form);
@@ -15,7 +19,8 @@ export function formatJunos(form: Form): string {
       `${prefix} secret "${key.secret}"`,
       `${prefix} start-time ${start}`,
       `${prefix} algorithm ao`,
-      `${prefix} ao-attribute send-id ${key.sendId} recv-id ${key.recvId}`,
+      `${prefix} ao-attribute send-id ${key.sendId}`,
+      `${prefix} ao-attribute recv-id ${key.recvId}`,
       `${prefix} ao-attribute cryptographic-algorithm ${wordFor(key, algorithms, "Junos")}`,
       `${prefix} ao-attribute tcp-ao-option ${options}`,
     ].join("\n");

@@ -1,35 +1,18 @@
-// A process that holds keys: nobody reads its memory, and nothing writes it to disk.
+// A process that holds keys and has the library for it: nobody reads its memory, and nothing writes it to disk.
 import { createRequire } from "node:module";
+import { hardenRuntime } from "../runtime/hardening.ts";
 
 const PR_SET_DUMPABLE = 4;
 const RLIMIT_CORE = 4;
 
 /**
- * No core dump (PR_SET_DUMPABLE 0, which also keeps other processes of the same user from tracing it; RLIMIT_CORE 0), no
- * debugger on SIGUSR1, no diagnostic report, no heap snapshot on a signal or near the limit.
+ * Beside what `hardenRuntime` does: no core dump at all (PR_SET_DUMPABLE 0, which also keeps other processes of the same
+ * user from tracing it; RLIMIT_CORE 0).
  * @returns what could not be had
  */
 export function hardenProcess(log: (text: string) => void): readonly string[] {
-  // Node opens its debugger on this signal unless somebody else wants it
-  process.on("SIGUSR1", () => log("SIGUSR1 opens no debugger here"));
-  if (process.report !== undefined) {
-    process.report.reportOnSignal = false;
-    process.report.reportOnFatalError = false;
-    process.report.reportOnUncaughtException = false;
-  }
-  return [...dangerousOptions(), ...withoutDumps()];
-}
-
-/** Options by which Node would show its memory; they cannot be taken back, so the process must not begin with them. */
-export function dangerousOptions(
-  options: readonly string[] = [...process.execArgv, ...(process.env["NODE_OPTIONS"] ?? "").split(/\s+/)],
-): readonly string[] {
-  const found = options.filter((option) =>
-    /^--(inspect|debug|heapsnapshot|heap-prof|cpu-prof|report-|diagnostic-report|abort-on-uncaught|prof\b|trace-event|perf-)/.test(
-      option,
-    ),
-  );
-  return found.map((option) => `node was started with ${option.replace(/=.*/s, "")}`);
+  // The filter first: files below /proc/self belong to root once the process is not dumpable
+  return [...hardenRuntime(log), ...withoutDumps()];
 }
 
 function withoutDumps(): readonly string[] {

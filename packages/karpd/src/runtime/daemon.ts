@@ -1,5 +1,5 @@
 import { type EngineSettings, IkeEndpoint, type UdpAddress } from "@karp/ikev2";
-import { type Clock, NodeCryptoProvider, Pump, UdpTransport } from "@karp/ikev2/node";
+import { type Clock, type HandedOverSocket, NodeCryptoProvider, Pump, UdpTransport } from "@karp/ikev2/node";
 import { diffConfiguration, diffSettings } from "../config/diffConfiguration.ts";
 import { loadConfiguration } from "../config/loadConfiguration.ts";
 import type { ConfigProblem } from "../config/problem.ts";
@@ -30,6 +30,8 @@ export interface DaemonOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly driverKinds: DriverKinds;
+  /** UDP sockets that are bound already, all of them of `listen:`; the others are bound here. */
+  readonly handedOver?: readonly HandedOverSocket[];
   /** Called before each effect is performed: tests end the process there. */
   readonly beforeEffect?: (effect: DaemonEffect) => void;
   /** Other decisions of the gatekeeper: in proofs only, to see that a fault is noticed. */
@@ -131,6 +133,7 @@ export class Daemon implements ControlBackend {
     this.#transport = new UdpTransport(
       (datagram) => this.#pump.input({ kind: "datagram", ...datagram }),
       (remote, error) => this.#sendFailed(remote, error),
+      options.handedOver,
     );
     const crypto = new NodeCryptoProvider();
     this.#core = new DaemonCore({

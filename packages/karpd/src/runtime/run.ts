@@ -2,6 +2,8 @@ import { systemClock } from "@karp/ikev2/node";
 import { formatProblems } from "../config/formatProblems.ts";
 import { ConfigurationRefused, type Daemon, startDaemon } from "./daemon.ts";
 import type { DriverKinds } from "./driverSet.ts";
+import { takeHandedOver } from "./handedOver.ts";
+import { hardenRuntime } from "./hardening.ts";
 import { createLogger, type Logger } from "./logger.ts";
 
 export interface RunOptions {
@@ -9,6 +11,11 @@ export interface RunOptions {
   readonly logLevel: string;
   readonly version: string;
   readonly driverKinds: DriverKinds;
+}
+
+/** The process could be looked into. */
+export class ProcessRefused extends Error {
+  override readonly name = "ProcessRefused";
 }
 
 /**
@@ -22,8 +29,8 @@ export async function runDaemon(options: RunOptions): Promise<void> {
     : undefined;
   // Nobody else writes what karp makes, however it was started: not even the control socket before it has its mode
   process.umask(process.umask() | 0o022);
-  // Keys are in this process: no debugger on a signal
-  process.on("SIGUSR1", () => logger.warn("SIGUSR1 opens no debugger here"));
+  const doubts = hardenRuntime((text) => logger.warn(text));
+  if (doubts.length > 0) throw new ProcessRefused(`keys must not come into this process: ${doubts.join("; ")}`);
   const { promise: started, resolve: hasStarted } = Promise.withResolvers<Daemon>();
   // A reload that comes while karp starts waits for it, instead of ending it
   process.on("SIGHUP", () => {
@@ -34,7 +41,7 @@ export async function runDaemon(options: RunOptions): Promise<void> {
         (error: unknown) => logger.error({ err: error }, "the reload failed"),
       );
   });
-  const daemon = await start({ ...options, logger, clock: systemClock });
+  const daemon = await start({ ...options, logger, clock: systemClock, handedOver: takeHandedOver() });
   if (daemon === undefined) {
     process.exitCode = 1;
     return;

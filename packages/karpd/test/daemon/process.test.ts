@@ -1,21 +1,11 @@
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
-import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { describe, test } from "node:test";
 import type { KeyView } from "../../src/core/views.ts";
-import { Karp, karp, type Router, Site, until } from "./site.ts";
+import { giveAway, Karp, karp, NOBODY, type Router, Site, until } from "./site.ts";
 
-const NOBODY = 65_534;
 const notRoot = process.getuid?.() === 0 ? false : "only root can become somebody else";
 
 /** `karp run`, to its end: it must not start. */
@@ -154,7 +144,7 @@ describe("karp run as a process", { concurrency: 3 }, () => {
     assert.equal(code, 1);
     assertSentence(
       stderr,
-      /^karp: cannot receive IKE on UDP 127\.[0-9.]+:500: ports below 1024 need privileges; start karp from its systemd unit or as root, or choose other ports with `listen:`$/m,
+      /^karp: cannot receive IKE on UDP 127\.[0-9.]+:500: ports below 1024 need privileges; let systemd hand the port over \(karp\.socket\), start karp as root, or choose other ports with `listen:`$/m,
     );
   });
 
@@ -187,7 +177,7 @@ describe("karp run as a process", { concurrency: 3 }, () => {
     giveAway(r1);
     assert.match(
       (await check(NOBODY)).join(),
-      /^warning: cannot receive IKE on UDP .*:500: ports below 1024 need privileges; .* CAP_NET_BIND_SERVICE, which the user of this command does not have$/,
+      /^warning: cannot receive IKE on UDP .*:500: ports below 1024 need privileges; .* CAP_NET_BIND_SERVICE or sockets that are handed over; the user of this command has neither$/,
     );
   });
 
@@ -279,10 +269,3 @@ describe("karp run as a process", { concurrency: 3 }, () => {
     assert.ok(!existsSync(`${r1.home}/store`));
   });
 });
-
-/** All of a router's files to the user nobody. */
-function giveAway(router: Router): void {
-  chmodSync(`${router.home}/..`, 0o755);
-  chownSync(router.home, NOBODY, NOBODY);
-  for (const name of readdirSync(router.home)) chownSync(`${router.home}/${name}`, NOBODY, NOBODY);
-}

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { createSocket } from "node:dgram";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
@@ -317,6 +317,16 @@ export async function until<T>(
 export function found<T>(value: T | undefined, what: string): T {
   if (value === undefined) throw new Error(`${what} is not there`);
   return value;
+}
+
+/** The user nobody. */
+export const NOBODY = 65_534;
+
+/** All of a router's files to the user nobody. */
+export function giveAway(router: Router): void {
+  chmodSync(`${router.home}/..`, 0o755);
+  chownSync(router.home, NOBODY, NOBODY);
+  for (const name of readdirSync(router.home)) chownSync(`${router.home}/${name}`, NOBODY, NOBODY);
 }
 
 /** UDP ports that are free at this moment. */

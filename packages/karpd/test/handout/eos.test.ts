@@ -1,4 +1,6 @@
-// NOT verified from a vendor's page: Arista announces TCP-AO for BGP (https://www.arista.com/jp/support/toi/tag/tcpao); the command lines are from memory of it.
+// Source: "Arista EOS.md" of https://github.com/TCP-AO/Configuration-examples, EOS 4.28.2F and 4.29 with Junos, which names Arista's page
+// https://www.arista.com/en/support/toi/eos-4-28-2f/16087-bgp-tcp-authentication-option-tcp-ao (not at hand itself); start and end of the
+// lifetimes, the types of the secret and `local-time` as the templates of Arista AVD (management security, router bgp) write them.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatEos } from "../../src/handout/eos.ts";

@@ -2,6 +2,7 @@
 // https://cisco.com/c/en/us/td/docs/ios-xml/ios/iproute_pi/configuration/xe-16-12/iri-xe-16-12-book/tcp-ao.html
 // and "BGP Support for TCP AO": https://www.cisco.com/c/en/us/td/docs/ios-xml/ios/iproute_bgp/configuration/xe-16-12/irg-xe-16-12-book/bgp-support-for-TCP-AO.html
 // and "IP Routing Protocol-Independent Commands" (key chain … tcp, send-id, recv-id): https://cisco.com/en/US/docs/ios-xml/ios/iproute_pi/command/iri-cr-a1.html
+// Compared with Cisco's data model (words of the algorithms): https://netascode.cisco.com/docs/data_models/iosxe/device/key_chains/
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FormatRefused, formOf } from "../../src/handout/form.ts";

@@ -2,6 +2,8 @@
 // https://www.juniper.net/documentation/us/en/software/junos/transport-ip/topics/ref/statement/authentication-tcp-ao-key-chains.html
 // and "key (Authentication Keychain)" (start-time, key numbers 0 to 63):
 // https://www.juniper.net/documentation/us/en/software/junos/user-access/topics/ref/statement/key-edit-security-authentication-key-chains.html
+// The level ao-attribute and the zone behind the start time: "JuniperNetworks.md", by an engineer of Juniper, and "Arista EOS.md" of
+// https://github.com/TCP-AO/Configuration-examples (Junos 20.4 and 21.2).
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FormatRefused, formOf } from "../../src/handout/form.ts";

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { Secret } from "@karp/ikev2";
 import { KeyerClient } from "../../src/keyer/client.ts";
-import { dangerousOptions } from "../../src/keyer/hardening.ts";
+import { dangerousOptions } from "../../src/runtime/hardening.ts";
 import { key } from "./fakeKernel.ts";
 
 const program = join(import.meta.dirname, "../../bin/karp.js");
