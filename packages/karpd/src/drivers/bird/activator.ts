@@ -101,7 +101,7 @@ export class Activator {
 
   /** Whether BIRD has read this file as it is. In doubt it has not. */
   hasRead(file: FileState, status: BirdStatus): boolean {
-    if (isSameMoment(this.#snapshot?.loadedAt, status.lastReconfigurationAt)) return this.wasIncluded(file);
+    if (this.#snapshotOf(status) !== undefined) return this.wasIncluded(file);
     // BIRD notes the time when it has read everything, which may be long after it read this file
     return file.changedAt + this.#readMilliseconds < status.lastReconfigurationAt;
   }
@@ -168,6 +168,11 @@ export class Activator {
       this.#running = undefined;
     });
     return this.#running;
+  }
+
+  /** What BIRD has read, if it is known. */
+  #snapshotOf({ lastReconfigurationAt }: BirdStatus): Snapshot | undefined {
+    return isSameMoment(this.#snapshot?.loadedAt, lastReconfigurationAt) ? this.#snapshot : undefined;
   }
 
   /** Milliseconds. A wall clock that was set back makes this no longer than the interval. */
@@ -263,9 +268,7 @@ export class Activator {
    * `configure` on. An "Error" is none of people's making.
    */
   #switchedByPeople(status: BirdStatus, protocols: ReadonlyMap<string, ProtocolDetails>): Activation | undefined {
-    const known = isSameMoment(this.#snapshot?.loadedAt, status.lastReconfigurationAt)
-      ? this.#snapshot.down
-      : undefined;
+    const known = this.#snapshotOf(status)?.down;
     const settledAt = status.lastReconfigurationAt + this.#readMilliseconds + COMMIT_MILLISECONDS;
     const others = [...protocols.values()].filter(({ name }) => !this.#disabledByUs.has(name));
     const disabled = others.find(
@@ -294,9 +297,10 @@ export class Activator {
     }
     const edited = theirs.find(({ changedAt }) => changedAt > status.lastReconfigurationAt);
     if (edited !== undefined) return pendingEdit(edited);
-    if (!isSameMoment(this.#snapshot?.loadedAt, status.lastReconfigurationAt)) return undefined;
-    // The last configure was ours: we know exactly what BIRD has read
-    const known = this.#snapshot.files.filter(({ isOurs }) => !isOurs);
+    const snapshot = this.#snapshotOf(status);
+    if (snapshot === undefined) return undefined;
+    // We know exactly what BIRD has read
+    const known = snapshot.files.filter(({ isOurs }) => !isOurs);
     const changed = theirs.find((file) => !known.some((one) => isSameFile(one, file)));
     if (changed !== undefined) return pendingEdit(changed);
     // A file that karp has taken over since, for another session, is still there
