@@ -92,7 +92,7 @@ export class FrrProgram {
       await exec(["vtysh", "-N", namespace, "-b"], { namespace });
       return (await this.vtysh(`show running-config ${program}`)).includes(isTakenWith);
     };
-    await waitFor(`${own.name} to take its configuration`, done, { seconds: 60 });
+    await waitFor(`${own.name} to take its configuration`, done, { seconds: 120 });
   }
 }
 

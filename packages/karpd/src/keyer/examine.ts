@@ -19,11 +19,15 @@ export function examineSession(
   const listeners = table.sockets.filter((socket) => isListenerOf(session, vrf.index, socket));
   const connections = table.sockets.filter((socket) => isConnectionOf(session, vrf.index, socket));
   found.push(...listeners.flatMap((socket) => examineSocket(table, socket)));
-  if (listeners.length === 0) {
+  const opened = connections.filter(({ remotePort }) => remotePort === session.port);
+  const signed = opened.filter((socket) => isSigned(table, socket));
+  if (signed.length > 0)
+    found.push(ok(`the connection that the routing daemon opened with ${session.remoteAddress} is signed`));
+  if (listeners.length === 0 && signed.length === 0) {
     const text = `no process listens on TCP port ${session.port} for ${session.remoteAddress}: only what \`karp wrap\` starts can be keyed`;
     found.push(warning(text));
   }
-  if (connections.some(({ remotePort }) => remotePort === session.port)) {
+  if (signed.length < opened.length) {
     const text = `the routing daemon itself opens the connection with ${session.remoteAddress}: start it with \`karp wrap\`, or make it wait for the neighbour (passive)`;
     found.push(warning(text));
   }
@@ -37,6 +41,16 @@ function examineKernel({ algorithms }: SessionConfiguration, kernel: Kernel): re
   return missing.map((algorithm) => error(`this kernel has no TCP-AO with ${algorithm}`));
 }
 
+/** Only `karp wrap` can have signed it: the keys were there before the SYN. */
+function isSigned(table: SocketTable, socket: KernelSocket): boolean {
+  try {
+    return table.borrow(socket, (open) => open.isSigned()) === true;
+  } catch {
+    // Why it cannot be looked at is said of the listener
+    return false;
+  }
+}
+
 function examineSocket(table: SocketTable, socket: KernelSocket): readonly DriverFinding[] {
   try {
     if (table.borrow(socket, () => true) === GONE) {
@@ -45,9 +59,7 @@ function examineSocket(table: SocketTable, socket: KernelSocket): readonly Drive
     const holder = table.holderOf(socket);
     const process = holder === undefined ? "a process" : `${nameOf(holder.pid)} (process ${holder.pid})`;
     const address = socket.domain === "ipv6" ? `[${socket.localAddress}]` : socket.localAddress;
-    return [
-      { severity: "ok", text: `${process} listens on ${address}:${socket.localPort}, and its socket can be keyed` },
-    ];
+    return [ok(`${process} listens on ${address}:${socket.localPort}, and its socket can be keyed`)];
   } catch (failure) {
     return [error(messageOf(failure))];
   }
@@ -59,6 +71,10 @@ function nameOf(pid: number): string {
   } catch {
     return "a process";
   }
+}
+
+function ok(text: string): DriverFinding {
+  return { severity: "ok", text };
 }
 
 function error(text: string): DriverFinding {

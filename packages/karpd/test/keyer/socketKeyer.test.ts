@@ -453,3 +453,23 @@ test("a connect() of Multipath TCP cannot be signed: refused where it must be, l
     assert.match(outcome.reason, /Multipath TCP/);
   }
 });
+
+test("examine: a connection that the daemon opened is a fault while it is unsigned, and none once karp wrap signs it", async (t) => {
+  const opened = (isSigned: boolean): FakeSocket =>
+    new FakeSocket({ cookie: 2n, state: "established", localPort: 40_000, remotePort: 179 }, isSigned);
+  const found = async (...sockets: FakeSocket[]): Promise<readonly string[]> => {
+    const { kernel, keyer } = bench(t);
+    kernel.sockets = sockets;
+    return (await keyer.examine("r2")).map(({ severity, text }) => `${severity}: ${text}`);
+  };
+  const isWrap = /^warning: the routing daemon itself opens .*karp wrap/;
+  const isNobody = /^warning: no process listens/;
+  const isSigned = /^ok: .* opened with 10\.0\.0\.2 is signed$/;
+  const kinds = (texts: readonly string[]): boolean[] =>
+    [isNobody, isWrap, isSigned].map((kind) => texts.some((text) => kind.test(text)));
+  assert.deepEqual(kinds(await found()), [true, false, false]);
+  assert.deepEqual(kinds(await found(opened(false))), [true, true, false]);
+  assert.deepEqual(kinds(await found(listener(), opened(false))), [false, true, false]);
+  assert.deepEqual(kinds(await found(opened(true))), [false, false, true]);
+  assert.deepEqual(kinds(await found(listener(), opened(true))), [false, false, true]);
+});
