@@ -2,6 +2,7 @@ import type { UdpAddress } from "@karp/ikev2";
 import type { TSchema } from "typebox";
 import type { Configuration, SessionConfiguration } from "../core/configuration.ts";
 import type { MktAlgorithm } from "../core/keytable/row.ts";
+import type { Claim } from "../ports/claim.ts";
 import type { ConfigProblem } from "./problem.ts";
 
 /** What the runtime needs to know of the configuration file and the cores do not. */
@@ -32,16 +33,6 @@ export interface DriverAbilities {
   readonly tcpOptions: readonly ("covered" | "omitted")[];
   /** Absent: sessions of this driver have nothing that they could take from one another. */
   claims?(session: SessionConfiguration): readonly Claim[];
-}
-
-/** Something that only one session may have, such as a file that is replaced as a whole. */
-export interface Claim {
-  /** The word of the driver's block that names it. */
-  readonly word: string;
-  /** Equal for two sessions that would share it. */
-  readonly value: string;
-  /** For people: "the include file /…". */
-  readonly what: string;
 }
 
 export interface LoadOptions {

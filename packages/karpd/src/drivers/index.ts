@@ -1,7 +1,7 @@
 import type { TObject } from "typebox";
-import type { Claim } from "../config/settings.ts";
 import type { SessionConfiguration } from "../core/configuration.ts";
 import type { MktAlgorithm } from "../core/keytable/row.ts";
+import type { Claim } from "../ports/claim.ts";
 import type { RoutingDriver } from "../ports/routingDriver.ts";
 import { createBirdDriver } from "./bird/driver.ts";
 import { settingsSchema as bird, birdClaims } from "./bird/settings.ts";

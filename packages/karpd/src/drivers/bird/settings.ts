@@ -1,7 +1,7 @@
 import { normalize } from "node:path";
 import { type Static, Type } from "typebox";
-import type { Claim } from "../../config/settings.ts";
 import type { SessionConfiguration } from "../../core/configuration.ts";
+import type { Claim } from "../../ports/claim.ts";
 import { DURATION_PATTERN, durationMilliseconds, sessionSettings } from "../sessionSettings.ts";
 
 /** An absolute path that BIRD can write between quotes. */
