@@ -45,10 +45,11 @@ export async function setUpMany(lab: Lab): Promise<ManySessions> {
   await addLink(side("r1", [`${NEAR}/8`]), side("r2", ["10.0.0.2/8"]));
   const commands = NUMBERS.map((n) => `addr add ${farAddress(n)}/32 dev e0\n`).join("");
   await must(["ip", "-n", "r2", "-batch", "-"], { input: commands });
-  // Who connects is settled, so that each session is one connection, and all of them come to r1's listener
-  const near = makeBird(lab, "r1", [...prefixTables()], ["passive;"]);
+  // Who connects is settled, so that each session is one connection. BIRD's listeners queue 8 connections: 500 that all
+  // came to r1's one would be half open for minutes
+  const near = makeBird(lab, "r1", [...prefixTables()], ["connect retry time 5;"]);
   // For r2 all sessions are with one address, and their KeyIDs the same: each has a listener of its own
-  const far = makeBird(lab, "r2", [], ["strict bind yes;"]);
+  const far = makeBird(lab, "r2", [], ["strict bind yes;", "passive;"]);
   return { near, far, karp: makeKarp(lab, near) };
 }
 
@@ -123,15 +124,29 @@ function makeKarp(lab: Lab, near: Bird): Karp {
   return new Karp(lab, options, "required");
 }
 
-/**
- * r2 has the keys of r1's files, as if 500 handouts had brought them (the KeyIDs of dated keys are the same both ways), and
- * asks for this one.
- */
-export function copyKeys(preferred: number): void {
-  const line = new RegExp(`(key \\{ send id ${preferred}; .*) \\};`);
+/** What `POST /v1/handout` gives for one session, as far as it is read here. */
+export interface Handout {
+  readonly keys: readonly { readonly sendId: number; readonly recvId: number; readonly masterKey: string }[];
+}
+
+/** Every session's two dated keys, as a person would be given them. */
+export async function handOutAll({ karp }: ManySessions): Promise<readonly Handout[]> {
+  const given: Handout[] = [];
   for (const n of NUMBERS) {
-    const plain = readFileSync(keyFile("r1", n), "utf8").replaceAll(/ (preferred|deprecated);/g, "");
-    writeFileSync(keyFile("r2", n), plain.replace(line, "$1 preferred; };"));
+    const reply = await karp.control.call("POST", "/v1/handout", { session: sessionName(n), again: false });
+    given.push((reply as { readonly handout: Handout }).handout);
+  }
+  return given;
+}
+
+/** r2 accepts both keys from the start, as its operator would have it, and asks for this one. */
+export function writeFarKeys(handouts: readonly Handout[], preferred: number): void {
+  for (const [i, { keys }] of handouts.entries()) {
+    const lines = keys.map(({ sendId, recvId, masterKey }, place) => {
+      const use = place === preferred ? " preferred;" : "";
+      return `key { send id ${recvId}; recv id ${sendId}; secret "${masterKey}"; algorithm cmac aes128;${use} };`;
+    });
+    writeFileSync(keyFile("r2", i + 1), `authentication ao;\nkeys {\n${lines.join("\n")}\n};\n`);
   }
 }
 
@@ -140,15 +155,17 @@ export function filesWith(keyId: number): number {
   return NUMBERS.filter((n) => readFileSync(keyFile("r1", n), "utf8").includes(`send id ${keyId};`)).length;
 }
 
-/** What r1 and r2 have in their files, as the verifier wants it. */
-export function mktsOf(n: number): readonly VerifierMkt[] {
-  const keys = readFileSync(keyFile("r1", n), "utf8").matchAll(/send id (\d+); recv id \1; secret hex:([0-9a-f]+)/g);
-  return Array.from(keys, ([, id, keyHex = ""]) => ({
-    name: `${sessionName(n)} ${id}`,
+/** The keys of a session as the verifier wants them. */
+export function mktsOf(n: number, { keys }: Handout): readonly VerifierMkt[] {
+  return keys.map(({ sendId, recvId, masterKey }) => ({
+    name: `${sessionName(n)} ${sendId}`,
     algorithm: "aes-128-cmac-96",
-    keyHex,
+    keyHex: Buffer.from(masterKey).toString("hex"),
     tcpOptions: true,
-    ends: [NEAR, farAddress(n)].map((address) => ({ address, sendId: Number(id), recvId: Number(id) })),
+    ends: [
+      { address: NEAR, sendId, recvId },
+      { address: farAddress(n), sendId: recvId, recvId: sendId },
+    ],
   }));
 }
 

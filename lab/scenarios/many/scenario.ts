@@ -13,9 +13,10 @@ import { SilenceWatch } from "../../lib/silence.ts";
 import { verifyCapture } from "../../lib/verify.ts";
 import { waitFor } from "../../lib/wait.ts";
 import {
-  copyKeys,
   farAddress,
   filesWith,
+  type Handout,
+  handOutAll,
   INTERVAL_SECONDS,
   type ManySessions,
   mktsOf,
@@ -23,10 +24,11 @@ import {
   type SeenSession,
   seenSessions,
   setUpMany,
+  writeFarKeys,
 } from "./manySessions.ts";
 
-/** Accept and prefer the first key, accept and prefer the second; each may miss a session or two, which come with the next. */
-const MOST_CONFIGURES = 8;
+/** Accept and prefer the first key, accept and prefer the second, remove the first; the handouts spread the dates a little. */
+const MOST_CONFIGURES = 15;
 /** Looking costs as much as what is looked at. */
 const SELDOM = { seconds: 180, everySeconds: 1 };
 const CAPTURED = [1, 2, 3];
@@ -48,10 +50,12 @@ export const scenario: Scenario = {
     lab.say(`BIRD was silent for ${own.toFixed(1)} s at its operator's configure`);
     await roomForKeys(lab, many);
     await startKarp(lab, karp);
-    const capture = await firstKey(lab, many);
+    lab.step("two dated keys of each session are handed out, for the other end");
+    const handouts = await handOutAll(many);
+    const capture = await firstKey(lab, many, handouts);
     const before = await seenBoth(many);
     const counters = [await tcpAoCounters("r1"), await tcpAoCounters("r2")];
-    await secondKey(lab, many);
+    await secondKey(lab, many, handouts);
     lab.step("what has to hold");
     await assertUnbroken(lab, many, before);
     for (const [i, end] of (["r1", "r2"] as const).entries()) {
@@ -66,10 +70,11 @@ export const scenario: Scenario = {
     }
     assertFewConfigures(lab, many);
     const longest = silence.takeLongest();
-    const bound = 2 * own + 2;
-    const stall = `${longest.toFixed(1)} s; allowed are ${bound.toFixed(1)} s, twice what its operator's took and 2 s`;
+    // It reads no longer for karp than for its operator, but beside a karp that talks with 500 sessions
+    const bound = 3 * own + 5;
+    const stall = `${longest.toFixed(1)} s; allowed are ${bound.toFixed(1)} s, three times its operator's and 5 s`;
     lab.check("BIRD's longest silence", longest > 0 && longest <= bound, stall);
-    await assertCaptured(lab, capture);
+    await assertCaptured(lab, capture, handouts);
   },
 };
 
@@ -84,23 +89,23 @@ async function roomForKeys(lab: Lab, { karp }: ManySessions): Promise<void> {
   await must(["sysctl", "-w", advice], { namespace: "r1" }); // each network namespace has its own
 }
 
-async function firstKey(lab: Lab, many: ManySessions): Promise<Capture> {
+async function firstKey(lab: Lab, many: ManySessions, handouts: readonly Handout[]): Promise<Capture> {
   lab.step("the first keys go in at r1; r2 starts with them");
   await keysOnListener(many, SESSIONS);
-  copyKeys(1);
+  writeFarKeys(handouts, 0);
   const hosts = CAPTURED.map((n) => `host ${farAddress(n)}`).join(" or ");
   const capture = await Capture.start(lab, "three-sessions", "r1", `tcp port 179 and (${hosts})`);
   await many.far.start();
-  await waitAll(many, "to be up with the first key", ({ current }) => current === 1);
-  lab.check(`${SESSIONS} sessions are up with the first key`, true);
+  await waitAll(many, "to be up with TCP-AO", ({ current }) => current !== undefined);
+  lab.check(`${SESSIONS} sessions are up with TCP-AO`, true);
   return capture;
 }
 
-async function secondKey(lab: Lab, many: ManySessions): Promise<void> {
+async function secondKey(lab: Lab, many: ManySessions, handouts: readonly Handout[]): Promise<void> {
   lab.step("the second keys go in; r2 asks for them once r1 accepts them, r1 when their date has come");
   await waitFor("the second key in r1's files", () => filesWith(2) === SESSIONS, SELDOM);
   lab.equal("keys on r1's listener", await keysOnListener(many, 2 * SESSIONS), 2 * SESSIONS);
-  copyKeys(2);
+  writeFarKeys(handouts, 1);
   lab.equal("r2's configure", await many.far.configure(), "Reconfigured");
   await waitAll(many, "to use the second key", ({ current, rnext }) => current === 2 && rnext === 2);
   const current = async (): Promise<boolean> => {
@@ -170,19 +175,26 @@ function assertFewConfigures(lab: Lab, { near }: ManySessions): void {
   );
 }
 
-async function assertCaptured(lab: Lab, capture: Capture): Promise<void> {
+async function assertCaptured(lab: Lab, capture: Capture, handouts: readonly Handout[]): Promise<void> {
   lab.step("the capture of three sessions, verified by independent code");
   await capture.stop(lab);
-  const { connections, totals } = await verifyCapture(lab, capture.file, CAPTURED.flatMap(mktsOf));
+  const { connections, totals } = await verifyCapture(
+    lab,
+    capture.file,
+    CAPTURED.flatMap((n) => mktsOf(n, handouts[n - 1] ?? { keys: [] })),
+  );
   const established = connections.filter((connection) => connection.established);
-  lab.equal("connections", established.length, CAPTURED.length);
-  for (const { server, client, fromClient, fromServer } of established) {
-    const seen = [fromClient, fromServer].map(({ failed, unsigned, runs }) => ({
-      ...{ failed, unsigned },
-      keyIds: runs.map(({ keyId }) => keyId),
-    }));
-    const wanted = { failed: 0, unsigned: 0, keyIds: [1, 2] };
-    lab.equal(`${client} to ${server}`, seen, [wanted, wanted]);
+  const directions = established.flatMap(({ fromClient, fromServer }) => [fromClient, fromServer]);
+  const isSigned = directions.length > 0 && directions.every(({ failed, unsigned }) => failed + unsigned === 0);
+  lab.check("every segment of an established connection is signed and verifies", isSigned);
+  for (const n of CAPTURED) {
+    // A first attempt may have ended before the session was up
+    const own = established.findLast(({ server }) => server.startsWith(`${farAddress(n)} `));
+    const seen = [own?.fromClient, own?.fromServer].map((one) => one?.runs.map(({ keyId }) => keyId));
+    lab.equal(`${farAddress(n)}: KeyIDs in the order in which they came`, seen, [
+      [1, 2],
+      [1, 2],
+    ]);
   }
   lab.equal("signed segments that fail, malformed ones", [totals.failed, totals.malformed], [0, 0]);
 }
