@@ -923,7 +923,7 @@ sessions:
 /etc/karp/karp.yaml:9:5: error: \`modus\` is not a word that belongs in \`sessions.r2\`
   9 |     modus: observe
     |     ^^^^^
-    = words that may stand here: bird, exec, protocol, driver, vrf, mode, start, algorithms, tcp-options, pfs, reserved-key-ids, on-expiry, ike-sa, peer-port, ike, port, local, remote, peer, peer-address, fingerprint, psk-file, allow-weak-psk, rollover, solo`,
+    = words that may stand here: bird, exec, protocol, driver, vrf, mode, start, algorithms, tcp-options, pfs, reserved-key-ids, key-readers, on-expiry, ike-sa, peer-port, ike, port, local, remote, peer, peer-address, fingerprint, psk-file, allow-weak-psk, rollover, solo`,
   );
 });
 
