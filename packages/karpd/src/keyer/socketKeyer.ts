@@ -15,6 +15,7 @@ import {
   askForPreferred,
   deleteUnwanted,
   type Failure,
+  hasForeignKeysOnly,
   keysOf,
   makeRoom,
   openWithPreferred,
@@ -239,8 +240,9 @@ export class SocketKeyer implements Keyer {
   /** Brings the session's sockets to what is wanted. */
   #sync(keyed: Keyed, which: "all" | "listeners" = "all"): ApplyOutcome {
     const { listeners, connections } = this.#socketsOf(keyed);
-    const sockets = which === "all" ? [...listeners, ...connections] : listeners;
-    this.#table.findHolders(sockets);
+    const found = which === "all" ? [...listeners, ...connections] : listeners;
+    this.#table.findHolders(found);
+    const sockets = found.filter((socket) => !this.#isStrangers(keyed, socket));
     const failures: Failure[] = [];
     // Every socket has the new keys before one asks for them, and before the old ones leave any
     const steps = [this.#makeRoomOn, this.#addTo, this.#askOn] as const;
@@ -253,7 +255,8 @@ export class SocketKeyer implements Keyer {
         if (failure !== undefined) failures.push(failure);
         return failure === undefined;
       });
-      if (failures.length > 0 && step !== this.#askOn) break;
+      // One bad socket keeps no other from being keyed, or from being closed where it must not be open
+      if (failures.length > 0 && step === this.#addTo) break;
       isEverywhere = step === this.#askOn;
     }
     if (isEverywhere) failures.push(...this.#deleteFromAll(keyed, sockets, open));
@@ -265,6 +268,25 @@ export class SocketKeyer implements Keyer {
     // A connect() that waits for this key gets it before its SYN leaves: that is all that "accepted here" can mean for it
     if (sockets.length > 0 || this.#isHeld(keyed.session.name)) return { kind: "installed" };
     return { kind: "pending", reason: nobodyThere(keyed) };
+  }
+
+  /**
+   * Any local user can open a socket between these addresses, sign its SYN with a key of his own and wait for ours beside it,
+   * to read them there: the octets of a socket's keys are no secret to its owner.
+   */
+  #isStrangers(keyed: Keyed, socket: KernelSocket): boolean {
+    if (socket.state !== "syn-sent") return false;
+    const wish = this.#wishFor(keyed, socket);
+    try {
+      const isForeign = this.#table.borrow(socket, (open) => open.isSigned() && hasForeignKeysOnly(open, wish));
+      if (isForeign !== true) return false;
+    } catch {
+      return false; // said where it is to be keyed
+    }
+    const { name, remoteAddress } = keyed.session;
+    const text = `${name}: a connection to ${remoteAddress} that has only keys of somebody else (uid ${socket.uid}) is not keyed`;
+    this.#sayOnce("warning", text);
+    return true;
   }
 
   #attempt(socket: KernelSocket, step: () => Failure | undefined | typeof GONE): Failure | undefined {
@@ -299,7 +321,9 @@ export class SocketKeyer implements Keyer {
         return isClosedAlready ? undefined : addMissing(open, wish);
       }
       if (!open.isSigned()) return this.#refuseUnsigned(keyed, socket);
-      return keyed.keys === undefined ? undefined : addMissing(open, wish);
+      if (keyed.keys === undefined) return undefined;
+      if (hasForeignKeysOnly(open, wish)) return { kind: "foreign", reason: FOREIGN_CONNECTION };
+      return addMissing(open, wish);
     });
   }
 
@@ -379,6 +403,9 @@ export class SocketKeyer implements Keyer {
     this.#options.log(level, text);
   }
 }
+
+const FOREIGN_CONNECTION =
+  "the connection is signed with keys of somebody else and gets none of karp's: end it, so that it comes back with karp's key";
 
 /** The keys of a session as a socket of it should have them. */
 export function keyedOn(

@@ -50,6 +50,13 @@ export function addMissing(open: OpenSocket, wish: Wish): Failure | undefined {
   return undefined;
 }
 
+/** It has keys, and none that we wrote or want. */
+export function hasForeignKeysOnly(open: OpenSocket, wish: Wish): boolean {
+  const present = keysOf(open, wish);
+  const isKnown = (one: HeldKey): boolean => wish.isOurs(one) || wish.keys.some((key) => isHeldAs(key, one));
+  return present.length > 0 && !present.some(isKnown);
+}
+
 /** A key that has an ID of `key` and is another one: the kernel takes only one of them. */
 function collides(key: DriverKey, one: HeldKey): boolean {
   return (one.sendId === key.sendId || one.recvId === key.recvId) && !isHeldAs(key, one);

@@ -197,6 +197,34 @@ test("AES-128-CMAC: the kernel keeps 16 octets of a longer key, and it is ours a
   assert.deepEqual(kernel.calls, []);
 });
 
+test("a local user's own signed SYN between the session's addresses gets no key, and holds nothing up", async (t) => {
+  const { kernel, keyer, log } = bench(t);
+  const trap = new FakeSocket({ cookie: 5n, state: "syn-sent", uid: 1000 });
+  trap.keys = [operatorsKey(77)];
+  const [a, b] = [listener(), connection()];
+  kernel.sockets = [trap, a, b];
+  assert.deepEqual(await keyer.apply("r2", [key(1, "preferred")]), { kind: "installed" });
+  assert.deepEqual([trap.ids, a.ids, b.ids], [["77/77"], ["1/1"], ["1/1"]]);
+  keyer.tick();
+  assert.deepEqual(trap.ids, ["77/77"]);
+  assert.ok(log.some((line) => /only keys of somebody else \(uid 1000\) is not keyed/.test(line)));
+  const established = connection(6n);
+  established.keys = [operatorsKey(78)];
+  kernel.sockets = [a, b, established];
+  assert.equal((await keyer.apply("r2", [key(1, "preferred")])).kind, "foreign");
+  assert.deepEqual(established.ids, ["78/78"]);
+});
+
+test("one socket that cannot be keyed keeps no other from it, and none open that must be closed", async (t) => {
+  const { kernel, keyer } = bench(t, "required");
+  const foreign = connection(4n);
+  foreign.keys = [operatorsKey(1)]; // in the way of ours
+  const [fresh, unsigned] = [listener(8n), connection(9n, false)];
+  kernel.sockets = [foreign, fresh, unsigned];
+  assert.equal((await keyer.apply("r2", [key(1, "preferred")])).kind, "foreign");
+  assert.deepEqual([fresh.ids, unsigned.isDestroyed], [["1/1"], true]);
+});
+
 test("the same octets with another algorithm or without TCP options are another key, and ours makes room", async (t) => {
   const { kernel, keyer } = bench(t);
   const one = listener();
