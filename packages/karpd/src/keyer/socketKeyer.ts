@@ -5,8 +5,8 @@ import type { Keyer } from "../ports/keyer.ts";
 import type { ApplyOutcome, DriverFinding, DriverKey, ObserveOutcome, RevokeOutcome } from "../ports/routingDriver.ts";
 import { closedKeyFor, makeClosedKey } from "./closedKey.ts";
 import { examineSession } from "./examine.ts";
-import { keptFingerprint } from "./keptKey.ts";
-import { type Kernel, type KernelSocket, linuxKernel, type OpenSocket } from "./kernel.ts";
+import { isHeldAs, keptFingerprint } from "./keptKey.ts";
+import { type HeldKey, type Kernel, type KernelSocket, linuxKernel, type OpenSocket } from "./kernel.ts";
 import type { Ledger } from "./ledger.ts";
 import { type InterfaceIndex, isConnectionOf, isListenerOf, vrfIndexOf } from "./match.ts";
 import { type ConnectionKeys, observationOf } from "./observation.ts";
@@ -155,8 +155,38 @@ export class SocketKeyer implements Keyer {
         reason: `${left.length} connection(s) with ${keyed.session.remoteAddress} still use a revoked key`,
       };
     }
+    return this.#forgottenByListeners(keyed, outcome);
+  }
+
+  /** Read back, whatever was answered on the way: a key that a listener still has opens the next connection. */
+  #forgottenByListeners(keyed: Keyed, outcome: ApplyOutcome): RevokeOutcome {
+    const { listeners } = this.#socketsOf(keyed);
+    const keeps = listeners.filter((socket) => {
+      const failure = this.#attempt(socket, () =>
+        this.#deleteFrom(keyed, socket, new Set()) === GONE ? GONE : undefined,
+      );
+      return failure !== undefined || !this.#hasJust(keyed, socket);
+    });
+    if (keeps.length > 0) {
+      const reason = outcome.kind === "installed" ? "they cannot be looked at" : outcome.reason;
+      return {
+        kind: "failed",
+        reason: `${keeps.length} listener(s) do not have just the keys that are left: ${reason}`,
+      };
+    }
     if (outcome.kind === "pending" || outcome.kind === "installed") return { kind: "revoked" };
     return { kind: "failed", reason: outcome.reason };
+  }
+
+  /** It has each wanted key, and no other of ours: without one it would take unsigned connections. */
+  #hasJust(keyed: Keyed, socket: KernelSocket): boolean {
+    const wish = this.#wishFor(keyed, socket);
+    const hasJust = (present: readonly HeldKey[]): boolean => {
+      const ours = present.filter((one) => wish.isOurs(one));
+      const isThere = (key: DriverKey): boolean => ours.some((one) => isHeldAs(key, one));
+      return ours.length === wish.keys.length && wish.keys.every(isThere);
+    };
+    return this.#table.borrow(socket, (open) => hasJust(keysOf(open, wish))) === true;
   }
 
   async examine(name: string): Promise<readonly DriverFinding[]> {
@@ -392,8 +422,8 @@ export class SocketKeyer implements Keyer {
     const uses = this.#table.borrow(socket, (open) =>
       open.keys().some((key) => (key.isCurrent || key.isRnext) && !kept.has(idsOf(key))),
     );
-    // Whoever cannot be looked at is not trusted either
-    return uses === GONE ? socket.inode !== 0 && isAlive(this.#table, socket) : uses;
+    // Whoever cannot be looked at is not trusted either: one that nobody has accepted yet lives on once it is
+    return uses === GONE ? isAlive(this.#table, socket) : uses;
   }
 
   #sayOnce(level: "warning", text: string): void {

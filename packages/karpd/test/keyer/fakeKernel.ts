@@ -65,6 +65,7 @@ export class FakeKernel implements Kernel {
   refusesToAsk = false;
   /** What adding a key fails with, as Linux would. */
   refusesToAdd: LinuxTcpAoError | undefined;
+  refusesToDelete: LinuxTcpAoError | undefined;
   walks = 0;
 
   probe() {
@@ -127,6 +128,7 @@ export class FakeKernel implements Kernel {
       },
       delete: (key) => {
         this.calls.push(`delete ${cookie} ${key.sendId}/${key.recvId}`);
+        if (this.refusesToDelete !== undefined) throw this.refusesToDelete;
         const found = fake.keys.find((one) => one.sendId === key.sendId && one.recvId === key.recvId);
         if (found === undefined) throw refusal("keyNotFound");
         if (found.isCurrent || found.isRnext) throw refusal("keyInUse");

@@ -402,6 +402,34 @@ test("revoke closes connections that use the key and leaves the listener closed"
   assert.notEqual(a.ids[0], "1/1");
 });
 
+test("revoke closes a connection that waits to be accepted: the daemon would take it with the revoked key", async (t) => {
+  const { kernel, keyer } = bench(t);
+  const waiting = new FakeSocket({ cookie: 3n, state: "established", inode: 0 });
+  kernel.sockets = [listener(), waiting];
+  await keyer.apply("r2", [key(1, "preferred")]);
+  assert.deepEqual(await keyer.revoke("r2", []), { kind: "revoked" });
+  assert.equal(waiting.isDestroyed, true);
+});
+
+test("revoke does not say so while a listener still accepts the key", async (t) => {
+  const { kernel, keyer } = bench(t);
+  const [a, b] = [listener(1n), listener(2n)];
+  kernel.sockets = [a, b];
+  await keyer.apply("r2", [key(1, "preferred")]);
+  kernel.refusesToAdd = kernelError("TCP_AO_ADD_KEY", "ENOMEM");
+  const open = await keyer.revoke("r2", []);
+  assert.match(
+    open.kind === "failed" ? open.reason : "",
+    /^2 listener\(s\) do not have just the keys that are left: .*ENOMEM/,
+  );
+  assert.deepEqual([a.ids, b.ids], [[], []], "the key goes though the closed one does not come");
+  kernel.refusesToAdd = undefined;
+  await keyer.apply("r2", [key(2, "preferred")]);
+  kernel.refusesToDelete = kernelError("TCP_AO_DEL_KEY", "EPERM");
+  const outcome = await keyer.revoke("r2", []);
+  assert.match(outcome.kind === "failed" ? outcome.reason : "", /^2 listener\(s\) do not have just .*EPERM/);
+});
+
 test("revoke keeps a connection that already uses another key", async (t) => {
   const { kernel, keyer } = bench(t);
   const one = connection();
