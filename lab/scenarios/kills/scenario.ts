@@ -10,7 +10,7 @@ import { killInTheMiddle, MOMENTS } from "./kills.ts";
 
 export const scenario: Scenario = {
   title: "each karp killed (-9) at each step of a rollover, and both at once",
-  timeoutSeconds: 500,
+  timeoutSeconds: 780,
   async run(lab) {
     const setting = await setUpTwoBirds(lab, { credentials: "psk" });
     const history = [await keySession(lab, setting)];

@@ -14,7 +14,7 @@ import { waitFor } from "../../lib/wait.ts";
 
 export const scenario: Scenario = {
   title: "FRR keyed from outside: keyer and karpd killed -9, bgpd restarted, an unsigned connection closed",
-  timeoutSeconds: 400,
+  timeoutSeconds: 540,
   async run(lab) {
     const keyer = new Keyer(lab, "r1");
     const setting = await setUpTwoRouters<RoutingDaemon>(lab, {
@@ -79,14 +79,14 @@ async function unsignedIsClosed(lab: Lab, setting: TwoRouters, keyer: Keyer): Pr
   await bgpd.start();
   // Before that it closes what it accepts
   await waitFor("bgpd to expect the neighbour", async () => (await bgpd.status()).info === "Active", { seconds: 30 });
-  const client = exec(["python3", "-c", UNSIGNED, "60"], { namespace: "r2", timeoutSeconds: 90 });
+  const client = exec(["python3", "-c", UNSIGNED, "60"], { namespace: "r2", timeoutSeconds: 540 });
   await waitFor("the unsigned connection", async () => (await established()) > 0, { seconds: 20 });
   await keyer.start();
   const closedAt = Number((await client).stdout);
   const seconds = closedAt - servedAt(keyer);
   const name = "an unsigned connection of a required peer is closed within a second of the keyer's start";
   lab.check(name, seconds < 1, `${seconds.toFixed(3)} s`);
-  const again = await exec(["python3", "-c", UNSIGNED, "3"], { namespace: "r2", timeoutSeconds: 30 });
+  const again = await exec(["python3", "-c", UNSIGNED, "3"], { namespace: "r2", timeoutSeconds: 540 });
   lab.equal("and no other one is accepted", again.stdout.trim(), "never");
   lab.equal("none is established", await established(), 0);
   await setting.karps[0].start();

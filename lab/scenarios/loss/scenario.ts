@@ -12,7 +12,7 @@ const SECONDS_APART = 10;
 
 export const scenario: Scenario = {
   title: `${ROLLOVERS} rollovers ${SECONDS_APART} s apart under 10 % loss while ${2 * ROUTES} routes are exchanged`,
-  timeoutSeconds: 480,
+  timeoutSeconds: 780,
   async run(lab) {
     // The verifier's AES is Python: with this much traffic the HMAC is checked, which Python has natively
     const lines = ["algorithms: [hmac-sha-1-96]"];

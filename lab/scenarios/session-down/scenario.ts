@@ -20,7 +20,7 @@ type Setting = TwoRouters<Bird>;
 
 export const scenario: Scenario = {
   title: `${SESSIONS.length} sessions administratively down for ${SESSIONS.length * ROLLOVERS} rollovers: no KeyID is lost`,
-  timeoutSeconds: 420,
+  timeoutSeconds: 780,
   async run(lab) {
     const setting = await setUpTwoBirds(lab, {
       daemons: birdWithMore,

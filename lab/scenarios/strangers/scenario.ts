@@ -15,7 +15,7 @@ const R2 = "10.0.0.2";
 
 export const scenario: Scenario = {
   title: "unsigned and wrongly signed SYNs and RSTs from a third party: refused and counted",
-  timeoutSeconds: 240,
+  timeoutSeconds: 540,
   async run(lab) {
     const setting = await setUpTwoBirds(lab, { network: addLan });
     // what the third party sends to r1 is not seen at r2

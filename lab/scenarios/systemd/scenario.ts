@@ -21,7 +21,7 @@ const KEYER_CAPABILITIES = ((1n << 2n) | (1n << 12n) | (1n << 19n)).toString(16)
 export const scenario: Scenario = {
   title:
     "the package's systemd units: karpd without capabilities, kills and restarts, FRR under karp wrap; a BIRD beyond",
-  timeoutSeconds: 420,
+  timeoutSeconds: 780,
   async run(lab) {
     await addTwoRouters(lab);
     const neighbour = bird({ protocolLines: ["passive yes;"] })(lab, routerPlan(2, "ipv4", 10));

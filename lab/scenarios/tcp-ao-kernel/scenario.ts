@@ -5,7 +5,7 @@ import type { Scenario } from "../../lib/scenario.ts";
 
 export const scenario: Scenario = {
   title: "@karp/tcp-ao's tests of the kernel's socket options, in a kernel that has them",
-  timeoutSeconds: 300,
+  timeoutSeconds: 540,
   async run(lab) {
     const files = globSync(join(lab.repo, "packages/tcp-ao/test/linux/**/*.test.ts"));
     if (!lab.check("there are test files", files.length > 0, String(files.length))) return;
@@ -14,7 +14,7 @@ export const scenario: Scenario = {
     const onStdout = (text: string): void => {
       for (const line of text.split("\n")) if (/^(not )?ok /.test(line)) lab.say(line);
     };
-    const { code, stdout, stderr } = await exec(command, { cwd: lab.repo, timeoutSeconds: 280, onStdout });
+    const { code, stdout, stderr } = await exec(command, { cwd: lab.repo, timeoutSeconds: 500, onStdout });
     writeFileSync(join(lab.out, "tests.tap"), stdout);
     const count = (what: string): number => Number(new RegExp(`^# ${what} (\\d+)$`, "m").exec(stdout)?.[1] ?? -1);
     const named = (pattern: RegExp): string[] => stdout.split("\n").filter((line) => pattern.test(line));

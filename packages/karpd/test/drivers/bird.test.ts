@@ -500,15 +500,15 @@ test("which file BIRD reads is asked once for each start of BIRD: every reading 
 });
 
 test("a conversation is not given up while BIRD reads its configuration for another one", async (t) => {
-  // A thousand times as fast: 10 s for an answer are 10 ms, and BIRD is silent for 100
-  const clock = { ...systemClock, after: (ms: number, action: () => void) => systemClock.after(ms / 1000, action) };
+  // Thirty times as fast: 10 s for an answer are a third of one, and BIRD is silent for one
+  const clock = { ...systemClock, after: (ms: number, action: () => void) => systemClock.after(ms / 30, action) };
   const path = `${folder(t)}/bird.ctl`;
   let read: Promise<void> | undefined;
   let isSilent = false;
   const server = createServer((socket) => {
     socket.write("0001 BIRD 3.4.0 ready.\n");
     socket.setEncoding("utf8").on("data", (command: string) => {
-      if (command === "configure\n") read = new Promise((done) => systemClock.after(100, done));
+      if (command === "configure\n") read = new Promise((done) => systemClock.after(1000, done));
       if (!isSilent) void read?.then(() => socket.write("0003 Reconfigured\n"));
     });
     socket.on("error", () => undefined);
