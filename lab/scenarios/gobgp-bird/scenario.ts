@@ -12,7 +12,7 @@ import { beginCapture, setUpTwoRouters } from "../../lib/twoRouters.ts";
 
 export const scenario: Scenario = {
   title: "GoBGP (passive), keyed from outside, and BIRD: first key, 2 rollovers",
-  timeoutSeconds: 400,
+  timeoutSeconds: 600,
   shows: ["gobgp.md"],
   async run(lab) {
     const page = guidePage(lab, "gobgp.md");

@@ -9,7 +9,7 @@ import { assertAllSigned, layOutWrap, startKarps } from "../../lib/wrap.ts";
 
 export const scenario: Scenario = {
   title: "LDP between two FRR ldpd, one under karp wrap: keyed from outside, 2 rollovers, OPERATIONAL throughout",
-  timeoutSeconds: 400,
+  timeoutSeconds: 600,
   shows: ["ldp.md"],
   async run(lab) {
     const page = guidePage(lab, "ldp.md");

@@ -9,7 +9,7 @@ import { assertAllSigned, layOutWrap, startKarps } from "../../lib/wrap.ts";
 
 export const scenario: Scenario = {
   title: "MSDP between two FRR pimd, one under karp wrap: keyed from outside, 2 rollovers",
-  timeoutSeconds: 400,
+  timeoutSeconds: 600,
   shows: ["msdp.md"],
   async run(lab) {
     const page = guidePage(lab, "msdp.md");

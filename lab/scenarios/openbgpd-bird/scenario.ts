@@ -17,7 +17,7 @@ const ROLLOVERS = 3;
 
 export const scenario: Scenario = {
   title: "OpenBGPD (passive, then under karp wrap), keyed from outside, and BIRD: first key, 3 rollovers",
-  timeoutSeconds: 400,
+  timeoutSeconds: 600,
   shows: ["openbgpd.md"],
   async run(lab) {
     const page = guidePage(lab, "openbgpd.md");
