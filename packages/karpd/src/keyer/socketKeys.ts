@@ -50,9 +50,10 @@ export function addMissing(open: OpenSocket, wish: Wish): Failure | undefined {
   return undefined;
 }
 
-/** It has keys, and none that we wrote or want. */
+/** Of a connection: it has keys, and none that we wrote or want. */
 export function hasForeignKeysOnly(open: OpenSocket, wish: Wish): boolean {
-  const present = keysOf(open, wish);
+  // Not only those for the peer's own address: a key for a prefix around it signs the SYN as well
+  const present = open.keys();
   const isKnown = (one: HeldKey): boolean => wish.isOurs(one) || wish.keys.some((key) => isHeldAs(key, one));
   return present.length > 0 && !present.some(isKnown);
 }

@@ -215,6 +215,22 @@ test("a local user's own signed SYN between the session's addresses gets no key,
   assert.deepEqual(established.ids, ["78/78"]);
 });
 
+test("a local user's SYN that is signed with a key for a whole prefix gets no key either", async (t) => {
+  const { kernel, keyer } = bench(t);
+  const wide = { ...operatorsKey(77), peer: "10.0.0.0", prefixLength: 8 };
+  const anywhere = { ...operatorsKey(78), peer: "0.0.0.0", prefixLength: 0 };
+  for (const trick of [wide, anywhere]) {
+    for (const state of ["syn-sent", "established"] as const) {
+      const trap = new FakeSocket({ cookie: 5n, state, uid: 1000 });
+      trap.keys = [trick];
+      kernel.sockets = [trap, listener()];
+      await keyer.apply("r2", [key(1, "preferred")]);
+      keyer.tick();
+      assert.deepEqual(trap.ids, [`${trick.sendId}/${trick.recvId}`], `${state}, ${trick.peer}/${trick.prefixLength}`);
+    }
+  }
+});
+
 test("one socket that cannot be keyed keeps no other from it, and none open that must be closed", async (t) => {
   const { kernel, keyer } = bench(t, "required");
   const foreign = connection(4n);
