@@ -174,9 +174,7 @@ test("held back after somebody else's configure: a file that went since, and a n
     await writeFile(`${directory}/conf.d/a.conf`, "# a\n");
     await writeFile(`${directory}/drafts/b.conf`, "# b\n");
     await writeFile(bird.config, `include "conf.d/*.conf";\n${await readFile(bird.config, "utf8")}`);
-    await passTime();
     await driver.apply(session, [key(1, "preferred")]);
-    await passTime();
     bird.configure(); // somebody else's
     await driver.observe(session);
     if (change === "removed") await unlink(`${directory}/conf.d/a.conf`);
@@ -188,11 +186,6 @@ test("held back after somebody else's configure: a file that went since, and a n
     );
   }
 });
-
-/** Files and reconfigurations are told apart by their times; the kernel's clock for files has ticks. */
-function passTime(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 250));
-}
 
 test("held back while BIRD's configuration has an error, and while BIRD is down", async (t) => {
   const { bird, driver, session } = await setUp(t);
