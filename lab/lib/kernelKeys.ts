@@ -56,14 +56,19 @@ const getsockopt = libc.func(
 );
 const close = libc.func("int close(int fd)");
 
+interface Place {
+  readonly fd: number;
+  readonly cookie: bigint;
+}
+
 /** One process's connection with one address, found anew whenever it is another one. */
 export class KernelConnection {
-  #place: { readonly pid: number; readonly fd: number; readonly cookie: bigint } | undefined;
+  #place: (Place & { readonly pid: number }) | undefined;
 
   /** Keys of the one established connection of process `pid` with `remote`, on either end's `port` where one is given. */
   async keys(namespace: string, pid: number, remote: string, port?: number): Promise<KernelKey[]> {
     const known = this.#place;
-    const keys = known?.pid === pid ? duplicated(pid, known.fd, (own) => keysOfSame(own, known.cookie)) : undefined;
+    const keys = known?.pid === pid ? keysOfKnown(pid, known) : undefined;
     if (keys !== undefined) return keys;
     this.#place = undefined;
     const fd = await connectionOf(namespace, pid, remote, port);
@@ -88,6 +93,15 @@ async function connectionOf(namespace: string, pid: number, remote: string, port
   if (fd === undefined || fds.length > 1)
     throw new Error(`process ${pid} has ${fds.length} connections with ${remote}`);
   return fd;
+}
+
+/** Undefined: the descriptor is closed, which pidfd_getfd answers with EBADF; the connection has to be found anew. */
+function keysOfKnown(pid: number, { fd, cookie }: Place): KernelKey[] | undefined {
+  try {
+    return duplicated(pid, fd, (own) => keysOfSame(own, cookie));
+  } catch {
+    return undefined;
+  }
 }
 
 /** Undefined: the descriptor is another socket by now, or its connection is over. */
