@@ -172,4 +172,7 @@ test("REKEY_SA of an MKT that is being replaced gets TEMPORARY_FAILURE, of one t
   assert.equal(late?.kind === "refuse" && late.notifyType, NotifyType.TEMPORARY_FAILURE);
   const unknown = ask(201);
   assert.equal(unknown?.kind === "refuse" && unknown.notifyType, NotifyType.CHILD_SA_NOT_FOUND);
+  pair.world.run(61);
+  const muchLater = ask(old);
+  assert.equal(muchLater?.kind === "refuse" && muchLater.notifyType, NotifyType.CHILD_SA_NOT_FOUND);
 });

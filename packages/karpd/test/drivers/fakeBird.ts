@@ -56,6 +56,7 @@ export class FakeBird {
   /** Answers this command with these lines. */
   answers = new Map<string, readonly string[]>();
   readonly #options: FakeBirdOptions;
+  #wanderMilliseconds = 0;
   readonly #sockets = new Set<Socket>();
   #server: Server | undefined;
 
@@ -214,13 +215,15 @@ export class FakeBird {
   }
 
   #status(): readonly string[] {
+    // BIRD keeps the moment on the monotonic clock, and counts back from now whenever it prints it
+    this.#wanderMilliseconds = this.#wanderMilliseconds === 0 ? 3 : 0;
     return [
       `1000-BIRD ${this.#options.version ?? "3.4.0"}`,
       "1011-Router ID is 1.1.1.1",
       " Hostname is guest",
       ` Current server time is ${seconds(Date.now())}`,
       ` Last reboot on ${seconds(this.startedAt * 1000)}`,
-      ` Last reconfiguration on ${seconds(this.loadedAt)}`,
+      ` Last reconfiguration on ${seconds(this.loadedAt + this.#wanderMilliseconds)}`,
       "0013 Daemon is up and running",
     ];
   }

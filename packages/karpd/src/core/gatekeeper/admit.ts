@@ -1,6 +1,7 @@
-import type { MktDecision, MktRequest, NegotiatedMkt } from "@karp/ikev2";
+import type { MktDecision, MktRequest, NegotiatedMkt, Now } from "@karp/ikev2";
 import { hasKeyId, NotifyType } from "@karp/ikev2";
 import { algorithmOfIntegrity } from "../keytable/algorithms.ts";
+import { later } from "../time.ts";
 import { type Association, candidates, currentMkt, isServing, liveMkts, type Mkt } from "./association.ts";
 import { hear } from "./hear.ts";
 import { leaveFirstMove, planLifetime } from "./lifetimes.ts";
@@ -13,12 +14,20 @@ import type { Ground, Turn } from "./turn.ts";
 
 /** At most so many MKTs of one association are alive. */
 export const MOST_LIVE_MKTS = 8;
+/** A request that is repeated comes so late at most. */
+const LATE_SECONDS = 60;
 
 /** Whether, and on what terms, a peer gets the MKT that it asks for. A question: nothing changes. */
-export function consider(ground: Ground, peer: Peer, association: Association, request: MktRequest): MktDecision {
+export function consider(
+  ground: Ground,
+  peer: Peer,
+  association: Association,
+  request: MktRequest,
+  now: Now,
+): MktDecision {
   const refusal =
     refuseForState(ground, association) ??
-    refuseForPredecessor(association, request) ??
+    refuseForPredecessor(association, request, now) ??
     refuseForSelectors(association, peer, request);
   if (refusal !== undefined) return refusal;
   const taken = ground.keyIds.recvIdsTaken(peer.config, association.session);
@@ -79,14 +88,13 @@ function refuseForSelectors(association: Association, peer: Peer, request: MktRe
 }
 
 /** RFC 7296 section 2.25.1: a rekey of what is not there, or of what is being replaced already. */
-function refuseForPredecessor(association: Association, request: MktRequest): MktDecision | undefined {
+function refuseForPredecessor(association: Association, request: MktRequest, now: Now): MktDecision | undefined {
   const predecessor = predecessorOf(association, request);
   if (request.rekeys !== undefined && predecessor === undefined) {
-    const isClosing = liveMkts(association).some(
-      (mkt) => mkt.row.recvId === request.rekeys && isOfPeer(association, mkt),
-    );
-    return isClosing
-      ? refuse(NotifyType.TEMPORARY_FAILURE, "the MKT is being replaced or deleted already")
+    return liveMkts(association).some(
+      (mkt) => mkt.row.recvId === request.rekeys && isJustReplaced(association, mkt, now),
+    )
+      ? refuse(NotifyType.TEMPORARY_FAILURE, "the MKT is replaced already")
       : refuse(NotifyType.CHILD_SA_NOT_FOUND, "no such MKT");
   }
   if (association.negotiation.name === "negotiating") return undefined;
@@ -98,6 +106,16 @@ function isInTheWay(association: Association, mkt: Mkt, predecessor: Mkt | undef
   if (request.rekeys !== undefined) return mkt !== predecessor;
   // A plain request from a peer that knows our candidate came late; from one that does not, it is a fresh start.
   return association.peer?.speaksKarp !== false && mkt.heardAt !== undefined && isConfirmedByPeer(mkt);
+}
+
+/**
+ * The request was on its way when its MKT was replaced. Later it is no accident: two ends that each replaced the other's
+ * current MKT would put each other off for ever, where CHILD_SA_NOT_FOUND has the peer ask for a new one.
+ */
+function isJustReplaced(association: Association, mkt: Mkt, { monotonic }: Now): boolean {
+  const { situation } = mkt;
+  if (situation.name !== "retiring" || situation.why !== "replaced" || !isOfPeer(association, mkt)) return false;
+  return later(situation.since, LATE_SECONDS) > monotonic;
 }
 
 function predecessorOf(association: Association, request: MktRequest): Mkt | undefined {

@@ -99,7 +99,7 @@ export class Gatekeeper implements MktPolicy {
 
   // MktPolicy: questions of the engine; nothing changes but what people are told.
 
-  consider(request: MktRequest, _now: Now): MktDecision {
+  consider(request: MktRequest, now: Now): MktDecision {
     const peer = this.#peers.get(request.peer);
     if (peer === undefined) return { kind: "refuse", notifyType: NotifyType.TS_UNACCEPTABLE, detail: "no such peer" };
     const association = findSession(peer, request);
@@ -107,7 +107,7 @@ export class Gatekeeper implements MktPolicy {
       const detail = "the traffic selectors mean no session of this peer";
       return { kind: "refuse", notifyType: NotifyType.TS_UNACCEPTABLE, detail };
     }
-    const decision = consider(this.ground, peer, association, request);
+    const decision = consider(this.ground, peer, association, request, now);
     if (decision.kind === "refuse" && decision.notifyType === NotifyType.NO_ADDITIONAL_SAS) {
       this.#exhausted.set(association, decision.detail);
       this.#touched.add(association);

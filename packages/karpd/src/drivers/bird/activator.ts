@@ -2,6 +2,7 @@ import { type DriverContext, delay } from "../context.ts";
 import { messageOf, printable, timeOfDay } from "../text.ts";
 import { type ConfigFile, ConfigFiles, type FileState, UnreadableConfig } from "./configFiles.ts";
 import { BirdUnreachable, type Conversation, converse } from "./controlSocket.ts";
+import { WANDER_MILLISECONDS } from "./observation.ts";
 import { type ProtocolDetails, parseProtocols } from "./protocolDetails.ts";
 import { lastText, type Reply } from "./replies.ts";
 import { type BirdStatus, parseConfigureStatus, parseStatus, TIME_FORMAT_COMMAND } from "./status.ts";
@@ -215,31 +216,19 @@ export class Activator {
     if (heldBack !== undefined) return heldBack;
     const switched = this.#switchedByPeople(status, parseProtocols(await bird.ask("show protocols")));
     if (switched !== undefined) return switched;
-    // What came before may have taken long: look once more whether somebody has begun to edit, or has configured
+    // What came before may have taken long: look once more whether somebody has begun to edit, or scheduled an undo
     const again = await this.#files.collect(this.#options.config);
     const touched = again.find((file) => !file.isOurs && !files.some((known) => isSameFile(known, file)));
     if (touched !== undefined) return pendingEdit(touched);
-    const late = await this.#configuredMeanwhile(bird, status, again);
-    if (late !== undefined) return late;
+    const late = parseStatus(await bird.ask("show status"));
+    if (late === undefined) return NOT_UNDERSTOOD;
+    const heldBackLate = await this.#heldBack(bird, late, again);
+    if (heldBackLate !== undefined) return heldBackLate;
     const reply = await this.#read(bird, "configure");
     this.#lastConfigureAt = this.#context.clock.now();
     const failure = configureFailure(reply);
     this.#lastRefusal = failure?.reason;
     return failure ?? this.#settled(bird, again);
-  }
-
-  /** People have done something since `before`: an undo that they scheduled would be cancelled. */
-  async #configuredMeanwhile(
-    bird: Conversation,
-    before: BirdStatus,
-    files: readonly ConfigFile[],
-  ): Promise<Activation | undefined> {
-    const status = parseStatus(await bird.ask("show status"));
-    if (status === undefined) return NOT_UNDERSTOOD;
-    if (!isSameMoment(status.lastReconfigurationAt, before.lastReconfigurationAt)) {
-      return { kind: "pending", reason: "held back: somebody has run birdc configure just now" };
-    }
-    return this.#heldBack(bird, status, files);
   }
 
   /** Why nothing may be activated now. */
@@ -391,9 +380,8 @@ function pendingEdit(file: ConfigFile): Activation {
   return { kind: "pending", reason };
 }
 
-/** Milliseconds. BIRD reckons its times from another clock whenever it shows them: they differ by microseconds. */
 function isSameMoment(one: number | undefined, other: number): boolean {
-  return one !== undefined && Math.abs(one - other) < 1;
+  return one !== undefined && Math.abs(one - other) < WANDER_MILLISECONDS;
 }
 
 function isSameFile(a: ConfigFile, b: ConfigFile): boolean {

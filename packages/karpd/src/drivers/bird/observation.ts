@@ -2,7 +2,7 @@ import type { Observation } from "../../ports/routingDriver.ts";
 import { isEstablished, type ProtocolDetails } from "./protocolDetails.ts";
 
 /** BIRD counts back from now whenever it prints a moment, so the same one wanders by less than this. */
-const WANDER_MILLISECONDS = 200;
+export const WANDER_MILLISECONDS = 200;
 
 /** Gives the same text for the same moment, although BIRD prints it a little differently each time. */
 export class SinceMemory {
