@@ -15,7 +15,7 @@ type Line = Readonly<Record<string, unknown>>;
 
 export const scenario: Scenario = {
   title: "karp demo on a kernel with TCP-AO: the kernel's own session is keyed and rolled with the same keys",
-  timeoutSeconds: 300,
+  timeoutSeconds: 540,
   async run(lab) {
     await addNamespace(NAMESPACE); // so that nobody else's segments are counted
     const before = await tcpAoCounters(NAMESPACE);
@@ -47,7 +47,7 @@ async function driverTests(lab: Lab): Promise<void> {
   lab.step("the endpoint driver's tests of the kernel's session");
   const file = join(lab.repo, "packages/karpd/test/drivers/endpointKernel.test.ts");
   const command = ["node", "--test", "--test-reporter=tap", file];
-  const { code, stdout, stderr } = await exec(command, { namespace: NAMESPACE, cwd: lab.repo, timeoutSeconds: 150 });
+  const { code, stdout, stderr } = await exec(command, { namespace: NAMESPACE, cwd: lab.repo, timeoutSeconds: 280 });
   writeFileSync(join(lab.out, "driver.tap"), stdout);
   const named = (pattern: RegExp): string[] => stdout.split("\n").filter((line) => pattern.test(line));
   for (const line of named(/^(not )?ok /)) lab.say(line);

@@ -3,13 +3,12 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, chownSync, readdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
-import { Karp } from "../daemon/site.ts";
+import { cannotBeNobody, Karp } from "../daemon/site.ts";
 import { header, Project, r2 } from "./project.ts";
 
 const good = `${header}\nsessions:\n${r2}\n`;
 const withPsk = `router: r1.example.net\nsessions:\n${r2.replace(" }", ", psk-file: r2.psk }")}\n`;
 const NOBODY = 65_534;
-const notRoot = process.getuid?.() === 0 ? false : "only root can give files away";
 
 /** What is wrong, and nothing else. */
 async function refusal(project: Project, yaml: string): Promise<string> {
@@ -96,7 +95,9 @@ describe("files that are not what they should be", () => {
     );
   });
 
-  test("a secret that somebody else owns is refused: who owns it can change it", { skip: notRoot }, async (t) => {
+  test("a secret that somebody else owns is refused: who owns it can change it", {
+    skip: cannotBeNobody,
+  }, async (t) => {
     const project = new Project(t);
     project.write("karp.yaml", withPsk, 0o644);
     chmodSync(project.directory, 0o755);

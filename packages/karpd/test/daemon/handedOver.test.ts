@@ -6,12 +6,11 @@ import { once } from "node:events";
 import { readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
-import { freePorts, giveAway, Karp, karp, NOBODY, type Router, Site, until } from "./site.ts";
+import { cannotBeNobody, freePorts, giveAway, Karp, karp, NOBODY, type Router, Site, until } from "./site.ts";
 
 const launcher = join(import.meta.dirname, "handingOver.py");
 const echo = join(import.meta.dirname, "echo.ts");
 const notHere = missing();
-const notRoot = process.getuid?.() === 0 ? false : "only root can bind port 500 and then be nobody";
 
 interface Words {
   readonly uid?: number;
@@ -111,7 +110,7 @@ describe("UDP sockets that are handed over", { concurrency: 2, skip: notHere }, 
     }
   });
 
-  test("port 500 for a user without any capability", { skip: notRoot }, async (t) => {
+  test("port 500 for a user without any capability", { skip: cannotBeNobody }, async (t) => {
     const { r1 } = await Site.create(t);
     const place = `${r1.self.address}:500`;
     r1.configure({ top: { listen: [place] } });
@@ -126,7 +125,7 @@ describe("UDP sockets that are handed over", { concurrency: 2, skip: notHere }, 
   });
 
   test("what is not handed over is bound as ever; where that takes a privilege, the line for karp.socket is said", {
-    skip: notRoot,
+    skip: cannotBeNobody,
   }, async (t) => {
     const { r1 } = await Site.create(t);
     const [own, other] = [`${r1.self.address}:500`, `${r1.self.address}:${r1.self.ike}`];

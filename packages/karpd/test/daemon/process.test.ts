@@ -4,9 +4,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync
 import { createServer } from "node:net";
 import { describe, test } from "node:test";
 import type { KeyView } from "../../src/core/views.ts";
-import { giveAway, Karp, karp, NOBODY, type Router, Site, until } from "./site.ts";
-
-const notRoot = process.getuid?.() === 0 ? false : "only root can become somebody else";
+import { cannotBeNobody, giveAway, Karp, karp, NOBODY, type Router, Site, until } from "./site.ts";
 
 /** `karp run`, to its end: it must not start. */
 async function refused(router: Router, uid?: number) {
@@ -136,7 +134,7 @@ describe("karp run as a process", { concurrency: 3 }, () => {
     );
   });
 
-  test("no permission for the port: said with what to do", { skip: notRoot }, async (t) => {
+  test("no permission for the port: said with what to do", { skip: cannotBeNobody }, async (t) => {
     const { r1 } = await Site.create(t);
     r1.configure({ top: { listen: [`${r1.self.address}:500`] } });
     giveAway(r1);
@@ -149,7 +147,7 @@ describe("karp run as a process", { concurrency: 3 }, () => {
   });
 
   test("karp check says before the start what would keep karp from listening; the running daemon's ports are its own", {
-    skip: notRoot,
+    skip: cannotBeNobody,
   }, async (t) => {
     const { r1 } = await Site.create(t);
     const check = async (uid?: number) => {
@@ -181,7 +179,7 @@ describe("karp run as a process", { concurrency: 3 }, () => {
     );
   });
 
-  test("no permission for the store: said whose it should be", { skip: notRoot }, async (t) => {
+  test("no permission for the store: said whose it should be", { skip: cannotBeNobody }, async (t) => {
     const { r1 } = await Site.create(t);
     giveAway(r1);
     mkdirSync(`${r1.home}/store`, { mode: 0o700 }); // root's

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { createSocket } from "node:dgram";
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "@karp/ikev2/node";
@@ -321,6 +321,17 @@ export function found<T>(value: T | undefined, what: string): T {
 
 /** The user nobody. */
 export const NOBODY = 65_534;
+
+/** Why no test can run this checkout's programs as NOBODY; false: it can. */
+export const cannotBeNobody = whyNotNobody();
+
+function whyNotNobody(): string | false {
+  if (process.getuid?.() !== 0) return "only root can become somebody else";
+  for (let folder = dirname(process.execPath); folder !== "/"; folder = dirname(folder)) {
+    if ((statSync(folder).mode & 0o001) === 0) return `other users cannot enter ${folder}`;
+  }
+  return false;
+}
 
 /** All of a router's files to the user nobody. */
 export function giveAway(router: Router): void {

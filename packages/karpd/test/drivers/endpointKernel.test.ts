@@ -13,7 +13,7 @@ import type { DriverKey } from "../../src/ports/routingDriver.ts";
 import { context, eventually, kernelAlgorithms, key, mirrored, sessionOf } from "./support.ts";
 
 const kernel = probeKernelTcpAo();
-const onKernel = { timeout: 60_000, skip: kernel.supported ? false : kernel.reason };
+const onKernel = { timeout: 180_000, skip: kernel.supported ? false : kernel.reason };
 
 const families = [
   { name: "IPv4", addresses: ["127.0.0.1", "127.0.0.2"], shown: (address: string) => address },

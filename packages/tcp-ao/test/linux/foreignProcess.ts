@@ -2,7 +2,7 @@
 // to do over the channel that fork() makes; answers each order with one message.
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
-import { duplicateDescriptor, LinuxTcpAoError, listenTcpAo } from "../../linux/index.ts";
+import { closeSocket, duplicateDescriptor, LinuxTcpAoError, listenTcpAo } from "../../linux/index.ts";
 
 export type Order =
   | { readonly order: "listen"; readonly host: string; readonly device?: string }
@@ -20,6 +20,8 @@ async function obey(order: Order): Promise<Answer> {
       await once(echo(connect(order.port, order.host)), "connect");
       return {};
     case "steal":
+      // Before it becomes somebody who may not read this checkout, everything is loaded
+      duplicateDescriptorOfOwn();
       process.setuid?.(65_534);
       return steal(order);
   }
@@ -34,6 +36,10 @@ async function listen({ host, device }: Extract<Order, { order: "listen" }>): Pr
 
 function echo(socket: Socket): Socket {
   return socket.on("data", (data) => socket.write(data)).on("error", () => undefined);
+}
+
+function duplicateDescriptorOfOwn(): void {
+  closeSocket(duplicateDescriptor(process.pid, 0));
 }
 
 function steal({ pid, fd }: Extract<Order, { order: "steal" }>): Answer {
