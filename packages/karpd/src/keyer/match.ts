@@ -18,10 +18,34 @@ export function vrfIndexOf(
   return index === undefined ? "missing" : { index };
 }
 
+/**
+ * Whether the listener's owner may have the session's keys: whoever has a socket can read the keys that are on it. From port
+ * 1024 on any local user can listen while the routing daemon is down.
+ */
+export function isOfUsers(
+  { port, driverSettings }: Pick<SessionConfiguration, "port" | "driverSettings">,
+  { uid }: KernelSocket,
+): boolean {
+  const users = driverSettings["socket-users"];
+  if (uid === 0) return true;
+  return Array.isArray(users) ? users.includes(uid) : port < FIRST_FREE_PORT;
+}
+
+/** What people are told of it. */
+export function strangersListener({ driver }: Pick<SessionConfiguration, "driver">, socket: KernelSocket): string {
+  const { localPort, uid } = socket;
+  const advice = `if it is the routing daemon's, write \`${driver}: { socket-users: [${uid}] }\``;
+  return `the listener of user ${uid} on port ${localPort} gets no key: ${advice}`;
+}
+
+/** net.ipv4.ip_unprivileged_port_start, unless somebody changes it. */
+const FIRST_FREE_PORT = 1024;
+
 /** A socket on which connections of the session are accepted. */
 export function isListenerOf(pairing: Pairing, vrfIndex: number | undefined, socket: KernelSocket): boolean {
   if (socket.state !== "listen" || socket.localPort !== pairing.port) return false;
-  if (!isInVrf(vrfIndex, socket.interfaceIndex)) return false;
+  // One that is bound to no device may serve all VRFs (net.ipv4.tcp_l3mdev_accept)
+  if (socket.interfaceIndex !== 0 && socket.interfaceIndex !== vrfIndex) return false;
   const isIpv4 = !pairing.localAddress.includes(":");
   if (isIpv4 ? socket.isIpv6Only === true : socket.domain === "ipv4") return false;
   return isWildcard(socket.localAddress) || socket.localAddress === pairing.localAddress;
@@ -33,7 +57,7 @@ export function isListenerOf(pairing: Pairing, vrfIndex: number | undefined, soc
  */
 export function isConnectionOf(pairing: Pairing, vrfIndex: number | undefined, socket: KernelSocket): boolean {
   if (socket.state === "listen" || socket.state === "syn-received") return false;
-  if (!isInVrf(vrfIndex, socket.interfaceIndex)) return false;
+  if (!isInVrf(vrfIndex, socket)) return false;
   if (socket.remoteAddress !== pairing.remoteAddress || socket.localAddress !== pairing.localAddress) return false;
   return socket.localPort === pairing.port || socket.remotePort === pairing.port;
 }
@@ -46,14 +70,14 @@ export function isConnectOf(
   destination: { readonly address: string; readonly port: number },
 ): boolean {
   if (destination.address !== pairing.remoteAddress || destination.port !== pairing.port) return false;
-  if (!isInVrf(vrfIndex, socket.interfaceIndex)) return false;
+  if (!isInVrf(vrfIndex, socket)) return false;
   const { localAddress } = socket;
   return localAddress === undefined || isWildcard(localAddress) || localAddress === pairing.localAddress;
 }
 
-/** Sockets of the default VRF are bound to no device; a socket without one may serve all VRFs (net.ipv4.tcp_l3mdev_accept). */
-function isInVrf(vrfIndex: number | undefined, interfaceIndex: number): boolean {
-  return interfaceIndex === 0 || interfaceIndex === vrfIndex;
+/** A connection is bound to the device of its VRF, also where a listener of all VRFs has accepted it. */
+function isInVrf(vrfIndex = 0, { interfaceIndex }: Pick<KernelSocket, "interfaceIndex">): boolean {
+  return interfaceIndex === vrfIndex;
 }
 
 function isWildcard(address: string): boolean {

@@ -8,7 +8,14 @@ import { examineSession } from "./examine.ts";
 import { isHeldAs, keptFingerprint } from "./keptKey.ts";
 import { type HeldKey, type Kernel, type KernelSocket, linuxKernel, type OpenSocket } from "./kernel.ts";
 import type { Ledger } from "./ledger.ts";
-import { type InterfaceIndex, isConnectionOf, isListenerOf, vrfIndexOf } from "./match.ts";
+import {
+  type InterfaceIndex,
+  isConnectionOf,
+  isListenerOf,
+  isOfUsers,
+  strangersListener,
+  vrfIndexOf,
+} from "./match.ts";
 import { type ConnectionKeys, observationOf } from "./observation.ts";
 import {
   addMissing,
@@ -123,11 +130,12 @@ export class SocketKeyer implements Keyer {
     this.#refresh();
     const outcome = this.#sync(keyed);
     const { listeners, connections } = this.#socketsOf(keyed);
+    const wish = keyedOn(this, keyed);
     const read = (open: OpenSocket): ConnectionKeys => ({ isSigned: open.isSigned(), keys: open.keys() });
     const established = connections.filter(({ state }) => state === "established");
     const states = established.map((socket) => this.#table.borrow(socket, read)).filter((one) => one !== GONE);
     const present = listeners
-      .map((socket) => this.#table.borrow(socket, (open) => keysOf(open, { peer: keyed.session.remoteAddress })))
+      .map((socket) => this.#table.borrow(socket, (open) => keysOf(open, wish)))
       .filter((one) => one !== GONE);
     if (outcome.kind !== "installed") this.#sayOnce("warning", `${name}: ${outcome.reason}`);
     return { kind: "observed", observation: observationOf(keyed.keys ?? [], states, present) };
@@ -262,7 +270,9 @@ export class SocketKeyer implements Keyer {
     if (vrf === "missing") return { listeners: [], connections: [] };
     const sockets = this.#table.sockets.filter(({ cookie }) => !this.#destroyed.has(cookie));
     return {
-      listeners: sockets.filter((socket) => isListenerOf(session, vrf.index, socket)),
+      listeners: sockets.filter(
+        (socket) => isListenerOf(session, vrf.index, socket) && this.#isOfUsers(session, socket),
+      ),
       connections: sockets.filter((socket) => isConnectionOf(session, vrf.index, socket) && socket.state !== "closing"),
     };
   }
@@ -317,6 +327,12 @@ export class SocketKeyer implements Keyer {
     const text = `${name}: a connection to ${remoteAddress} that has only keys of somebody else (uid ${socket.uid}) is not keyed`;
     this.#sayOnce("warning", text);
     return true;
+  }
+
+  #isOfUsers(session: SessionConfiguration, socket: KernelSocket): boolean {
+    if (isOfUsers(session, socket)) return true;
+    this.#sayOnce("warning", `${session.name}: ${strangersListener(session, socket)}`);
+    return false;
   }
 
   #attempt(socket: KernelSocket, step: () => Failure | undefined | typeof GONE): Failure | undefined {

@@ -98,10 +98,11 @@ export function askForPreferred(open: OpenSocket, wish: Wish): Failure | undefin
  * Before the connection stands nobody else can say with what to send: the SYN, or the next one, has the preferred key
  * (RFC 5925 section 7.5: current_key and rnext_key are set by the user's interface).
  */
-export function openWithPreferred(open: OpenSocket, { keys, peer }: Wish): Failure | undefined {
+export function openWithPreferred(open: OpenSocket, wish: Wish): Failure | undefined {
+  const { keys } = wish;
   const preferred = keys.find(({ use }) => use === "preferred");
   if (preferred === undefined) return undefined;
-  const isSet = keysOf(open, { peer }).some((one) => one.isCurrent && one.isRnext && idsOf(one) === idsOf(preferred));
+  const isSet = keysOf(open, wish).some((one) => one.isCurrent && one.isRnext && idsOf(one) === idsOf(preferred));
   return isSet ? undefined : attempt([preferred], () => open.askFor(preferred.recvId, preferred.sendId));
 }
 
@@ -136,9 +137,12 @@ export function deleteUnwanted(open: OpenSocket, wish: Wish, spared: ReadonlySet
   });
 }
 
-/** The socket's keys for this peer; a connection has no others. */
-export function keysOf(open: OpenSocket, { peer }: Pick<Wish, "peer">): readonly HeldKey[] {
-  return open.keys(peer).filter((key) => key.peer === peer && key.prefixLength >= (peer.includes(":") ? 128 : 32));
+/** The socket's keys for this peer in this VRF, or in all; a connection has no others. */
+export function keysOf(open: OpenSocket, { peer, ifindex }: Pick<Wish, "peer" | "ifindex">): readonly HeldKey[] {
+  const bits = peer.includes(":") ? 128 : 32;
+  const isThere = (key: HeldKey): boolean =>
+    ifindex === undefined || key.ifindex === undefined || key.ifindex === ifindex;
+  return open.keys(peer).filter((key) => key.peer === peer && key.prefixLength >= bits && isThere(key));
 }
 
 function remove(open: OpenSocket, { peer, prefixLength, ifindex, sendId, recvId }: HeldKey): void {

@@ -122,14 +122,18 @@ export class FakeKernel implements Kernel {
         if (this.lacks.has(key.algorithm)) throw refusal("algorithmUnknown");
         if (fake.md5Peer === key.peer) throw refusal("md5Conflict");
         if (!fake.isSigned) throw refusal("connectionNotAuthenticated");
-        if (fake.keys.some((one) => one.sendId === key.sendId || one.recvId === key.recvId)) throw refusal("keyExists");
+        const isSamePlace = (one: HeldKey): boolean => one.ifindex === key.ifindex;
+        if (fake.keys.some((one) => isSamePlace(one) && (one.sendId === key.sendId || one.recvId === key.recvId)))
+          throw refusal("keyExists");
         fake.keys.push(statusOf(key));
         fake.octets.set(`${key.sendId}/${key.recvId}`, Buffer.from(key.masterKey).toString("hex"));
       },
       delete: (key) => {
         this.calls.push(`delete ${cookie} ${key.sendId}/${key.recvId}`);
         if (this.refusesToDelete !== undefined) throw this.refusesToDelete;
-        const found = fake.keys.find((one) => one.sendId === key.sendId && one.recvId === key.recvId);
+        const found = fake.keys.find(
+          (one) => one.ifindex === key.ifindex && one.sendId === key.sendId && one.recvId === key.recvId,
+        );
         if (found === undefined) throw refusal("keyNotFound");
         if (found.isCurrent || found.isRnext) throw refusal("keyInUse");
         fake.keys = fake.keys.filter((one) => one !== found);
@@ -147,11 +151,12 @@ export class FakeKernel implements Kernel {
 
 /** As the kernel has a key that it was given. */
 export function statusOf(key: KernelMkt): Mutable<HeldKey> {
-  const { peer, sendId, recvId, algorithm, coversTcpOptions = true } = key;
+  const { peer, ifindex, sendId, recvId, algorithm, coversTcpOptions = true } = key;
+  const place = { peer, ...(ifindex !== undefined && { ifindex }) };
   const numbers = { prefixLength: 32, macLengthBytes: 12, keyLengthBytes: key.masterKey.length, good: 0n, bad: 0n };
   const flags = { coversTcpOptions, isCurrent: false, isRnext: false };
   const fingerprint = fingerprintOfOctets(keptOctets(key));
-  return { peer, sendId, recvId, algorithm, algorithmName: algorithm, fingerprint, ...numbers, ...flags };
+  return { ...place, sendId, recvId, algorithm, algorithmName: algorithm, fingerprint, ...numbers, ...flags };
 }
 
 /** What Linux makes of a key for AES-128-CMAC that has not 16 octets: AES-CMAC(0^128, key), RFC 4615 section 3. */

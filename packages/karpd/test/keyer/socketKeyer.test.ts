@@ -346,6 +346,57 @@ test("a session in a VRF is keyed there and nowhere else", async (t) => {
   assert.deepEqual([inside.ids, blue.ids], [["1/1"], []]);
 });
 
+test("the same addresses in two VRFs: each connection has its own session's key, a listener of all VRFs both", async (t) => {
+  const red = session("required", { name: "red-r2", vrf: "red" });
+  const { kernel, keyer } = bench(t, "required", [session("required"), red]);
+  const shared = listener();
+  const inside = new FakeSocket({ cookie: 8n, state: "established", interfaceIndex: 9 });
+  const outside = new FakeSocket({ cookie: 9n, state: "established" });
+  kernel.sockets = [shared, inside, outside];
+  assert.deepEqual(await keyer.apply("r2", [key(1)]), { kind: "installed" });
+  assert.deepEqual(await keyer.apply("red-r2", [key(2)]), { kind: "installed" });
+  assert.deepEqual(
+    [inside.keys.map(({ ifindex }) => ifindex), outside.keys.map(({ ifindex }) => ifindex)],
+    [[9], [undefined]],
+  );
+  assert.deepEqual(
+    shared.keys.map(({ ifindex }) => ifindex),
+    [undefined, 9],
+  );
+  assert.deepEqual(await keyer.apply("red-r2", [key(3)]), { kind: "installed" });
+  assert.deepEqual([inside.ids, outside.ids], [["3/3"], ["1/1"]]);
+  assert.deepEqual(shared.ids, ["1/1", "3/3"], "the other session's key stays");
+});
+
+test("who else may have a session's keys: nobody's listener but root's on a port that any user can have", async (t) => {
+  const users = (...uids: number[]) => ({ driverSettings: { "socket-users": uids } });
+  const cases = [
+    { more: {}, uid: 101, keyed: true },
+    { more: users(101), uid: 101, keyed: true },
+    { more: users(101), uid: 102, keyed: false },
+    { more: users(), uid: 0, keyed: true },
+    { more: { port: 3323 }, uid: 0, keyed: true },
+    { more: { port: 3323 }, uid: 101, keyed: false },
+    { more: { port: 3323, ...users(101) }, uid: 101, keyed: true },
+  ];
+  for (const { more, uid, keyed } of cases) {
+    const { kernel, keyer, log } = bench(t, "required", [session("required", more)]);
+    const one = new FakeSocket({ cookie: 1n, state: "listen", localPort: more.port ?? 179, uid });
+    kernel.sockets = [one];
+    const outcome = await keyer.apply("r2", [key(1, "preferred")]);
+    keyer.tick();
+    assert.deepEqual([one.ids.length, outcome.kind], keyed ? [1, "installed"] : [0, "pending"], JSON.stringify(more));
+    const advice = `the listener of user ${uid} on port ${more.port ?? 179} gets no key: if it is the routing daemon's, write \`linux: { socket-users: [${uid}] }\``;
+    assert.deepEqual(log, keyed ? [] : [`r2: ${advice}`]);
+    const found = (await keyer.examine("r2")).filter(({ severity }) => severity === "error");
+    assert.deepEqual(
+      found.map(({ text }) => text),
+      keyed ? [] : [advice],
+    );
+    assert.equal((await keyer.revoke("r2", [])).kind, "revoked");
+  }
+});
+
 test("several connections of one session: the one that lags behind speaks for all", async (t) => {
   const { kernel, keyer } = bench(t);
   const [a, b] = [connection(2n), connection(3n)];

@@ -11,4 +11,10 @@ export const keyedWords = {
         "under `karp wrap`: what a connection to this neighbour does while it cannot be keyed; all others are never touched",
     }),
   ),
+  "socket-users": Type.Optional(
+    Type.Array(Type.Integer({ minimum: 0, maximum: 4_294_967_294 }), {
+      description:
+        "user ids (`id -u NAME`) whose listeners get this session's keys, besides root's; without it anybody's on a port below 1024, which takes a privilege, and nobody's but root's from 1024 on",
+    }),
+  ),
 } as const satisfies Record<string, TSchema>;
