@@ -78,6 +78,14 @@ export const scenario: Scenario = {
       "1",
     );
 
+    lab.step("karp check, while all of it runs");
+    const found = await systemd.inside("nsenter", "--target", "1", "--net", "karp", "check");
+    lab.check(
+      "the keyer, which may open no IP socket, can key bgpd's listener",
+      /bgpd.*can be keyed/.test(found),
+      found,
+    );
+
     lab.step("a rollover, a reload");
     const second = await near.rollOver(far, first);
     const pids = [await systemd.mainPid("karp"), await systemd.mainPid("karp-keyer")];

@@ -46,6 +46,8 @@ export function examineSession(
 
 function examineKernel({ algorithms }: SessionConfiguration, kernel: Kernel): readonly DriverFinding[] {
   const probed = kernel.probe();
+  // A keyer that may not open sockets of its own (systemd's RestrictAddressFamilies): the listener's has the answer
+  if (!probed.supported && probed.code === "addressFamilyMismatch") return [];
   if (!probed.supported) return [error(`this kernel cannot do TCP-AO: ${probed.reason}`)];
   const missing = algorithms.filter((algorithm) => !probed.algorithms.includes(algorithm));
   return missing.map((algorithm) => error(`this kernel has no TCP-AO with ${algorithm}`));
@@ -63,7 +65,7 @@ function isSigned(table: SocketTable, socket: KernelSocket): boolean {
 
 function examineSocket(table: SocketTable, socket: KernelSocket): readonly DriverFinding[] {
   try {
-    if (table.borrow(socket, () => true) === GONE) {
+    if (table.borrow(socket, (open) => open.isSigned()) === GONE) {
       return [error(`nobody seems to hold the listener on port ${socket.localPort}: does the keyer see all of /proc?`)];
     }
     const holder = table.holderOf(socket);

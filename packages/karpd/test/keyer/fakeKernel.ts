@@ -4,7 +4,15 @@ import { Secret } from "@karp/ikev2";
 import { LinuxTcpAoError, type LinuxTcpAoErrorCode } from "@karp/tcp-ao/linux";
 import { nodeTcpAoCrypto } from "@karp/tcp-ao/node";
 import { fingerprintOfOctets } from "../../src/keyer/keptKey.ts";
-import type { DescribedSocket, HeldKey, Kernel, KernelMkt, KernelSocket, OpenSocket } from "../../src/keyer/kernel.ts";
+import type {
+  DescribedSocket,
+  HeldKey,
+  Kernel,
+  KernelMkt,
+  KernelSocket,
+  KernelTcpAo,
+  OpenSocket,
+} from "../../src/keyer/kernel.ts";
 import type { DriverKey } from "../../src/ports/routingDriver.ts";
 
 export const LOCAL = "10.0.0.1";
@@ -66,10 +74,15 @@ export class FakeKernel implements Kernel {
   /** What adding a key fails with, as Linux would. */
   refusesToAdd: LinuxTcpAoError | undefined;
   refusesToDelete: LinuxTcpAoError | undefined;
+  /** What a socket of the keyer's own fails with. */
+  refusesToOpen: LinuxTcpAoError | undefined;
+  refusesToRead: LinuxTcpAoError | undefined;
   walks = 0;
 
-  probe() {
-    return { supported: true as const, algorithms: ["aes-128-cmac-96", "hmac-sha-1-96"] as const };
+  probe(): KernelTcpAo {
+    const refused = this.refusesToOpen;
+    if (refused !== undefined) return { supported: false, algorithms: [], code: refused.code, reason: refused.message };
+    return { supported: true, algorithms: ["aes-128-cmac-96", "hmac-sha-1-96"] };
   }
 
   list(port: number): readonly KernelSocket[] {
@@ -115,7 +128,10 @@ export class FakeKernel implements Kernel {
     const { cookie, state } = fake.socket;
     return {
       keys: () => fake.keys,
-      isSigned: () => fake.isSigned,
+      isSigned: () => {
+        if (this.refusesToRead !== undefined) throw this.refusesToRead;
+        return fake.isSigned;
+      },
       add: (key) => {
         this.calls.push(`add ${cookie} ${key.sendId}/${key.recvId}`);
         if (this.refusesToAdd !== undefined) throw this.refusesToAdd;

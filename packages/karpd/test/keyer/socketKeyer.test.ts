@@ -577,6 +577,16 @@ test("a connect() of Multipath TCP cannot be signed: refused where it must be, l
   }
 });
 
+test("examine: a keyer that may open no socket of its own says nothing of the kernel but by the daemon's sockets", async (t) => {
+  const { kernel, keyer } = bench(t);
+  kernel.sockets = [listener()];
+  kernel.refusesToOpen = kernelError("socket", "EAFNOSUPPORT");
+  const texts = async () => (await keyer.examine("r2")).map(({ severity, text }) => `${severity}: ${text}`);
+  assert.match((await texts()).join("\n"), /^ok: .* \(process 7\) listens on .* can be keyed$/);
+  kernel.refusesToRead = kernelError("TCP_AO_INFO", "ENOPROTOOPT");
+  assert.match((await texts()).join("\n"), /^error: TCP_AO_INFO: ENOPROTOOPT: this kernel has no TCP-AO/);
+});
+
 test("examine: a connection that the daemon opened is a fault while it is unsigned, and none once karp wrap signs it", async (t) => {
   const opened = (isSigned: boolean): FakeSocket =>
     new FakeSocket({ cookie: 2n, state: "established", localPort: 40_000, remotePort: 179 }, isSigned);
