@@ -9,10 +9,18 @@ interface Before {
   readonly closedKey: DriverKey | undefined;
 }
 
-/** For a session that was not there before, or was configured otherwise. */
-export function closedKeyFor(session: SessionConfiguration, before: Before | undefined): DriverKey | undefined {
+/**
+ * For a session that was not there before, or was configured otherwise.
+ * @param wasClosed by an earlier process: a session that had a key is not opened because the keyer was restarted
+ */
+export function closedKeyFor(
+  session: SessionConfiguration,
+  before: Before | undefined,
+  wasClosed: boolean,
+): DriverKey | undefined {
   if (before !== undefined && (before.keys !== undefined || before.closedKey !== undefined)) return before.closedKey;
-  return session.mode === "required" ? makeClosedKey(session) : undefined;
+  const isClosed = session.mode === "required" || (session.mode === "opportunistic" && wasClosed);
+  return isClosed ? makeClosedKey(session) : undefined;
 }
 
 /** A key that exists nowhere else. */

@@ -1,4 +1,4 @@
-// Which keys are ours: by session, SendID, RecvID and fingerprint, never with octets. A key under IDs that we once had is
+// Which keys are ours, and which sessions had one: by session, SendID, RecvID and fingerprint, never with octets. A key under IDs that we once had is
 // ours only with that fingerprint: an operator may use them after us. Kept beside the socket, on a file system that a
 // restart of the machine empties, as it empties every socket.
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
@@ -11,6 +11,9 @@ const schema = Type.Record(Type.String(), Type.Record(Type.String(), Type.String
 
 /** A socket that could not be reached may still have an older key of ours under IDs that came again. */
 const FINGERPRINTS_KEPT = 4;
+
+/** Beside the IDs of a session's keys. */
+const CLOSED = "closed";
 
 type Written = Pick<HeldKey, "sendId" | "recvId" | "fingerprint">;
 
@@ -38,6 +41,17 @@ export class Ledger {
     const all = [key.fingerprint, ...known.filter((one) => one !== key.fingerprint)];
     const ofSession = { ...this.#entries[session], [idsOf(key)]: all.slice(0, FINGERPRINTS_KEPT).join(" ") };
     this.#store({ ...this.#entries, [session]: ofSession });
+  }
+
+  /** Whether its connections had to be signed when this was last noted. */
+  wasClosed(session: string): boolean {
+    return this.#entries[session]?.[CLOSED] !== undefined;
+  }
+
+  noteClosed(session: string, isClosed: boolean): void {
+    if (this.wasClosed(session) === isClosed) return;
+    const { [CLOSED]: _, ...keys } = this.#entries[session] ?? {};
+    this.#store({ ...this.#entries, [session]: isClosed ? { ...keys, [CLOSED]: "yes" } : keys });
   }
 
   #fingerprints(session: string, ids: Pick<Written, "sendId" | "recvId">): readonly string[] {

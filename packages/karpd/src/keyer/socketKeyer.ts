@@ -83,12 +83,17 @@ export class SocketKeyer implements Keyer {
 
   /** Other sessions than before. Sockets of those that are gone keep their keys. */
   reconfigure(sessions: readonly SessionConfiguration[]): void {
+    const { ledger } = this.#options;
     for (const name of this.#keyed.keys()) {
       if (!sessions.some((session) => session.name === name)) this.#keyed.delete(name);
     }
     for (const session of sessions) {
       const before = this.#keyed.get(session.name);
-      this.#set({ session, keys: before?.keys, closedKey: closedKeyFor(session, before) });
+      this.#set({
+        session,
+        keys: before?.keys,
+        closedKey: closedKeyFor(session, before, ledger.wasClosed(session.name)),
+      });
     }
   }
 
@@ -119,6 +124,7 @@ export class SocketKeyer implements Keyer {
     if (fault !== undefined) return { kind: "refused", reason: fault };
     const closedKey = keys.length > 0 ? undefined : before.closedKey;
     const keyed = this.#set({ ...before, keys, closedKey });
+    this.ledger.noteClosed(name, mustBeSigned(keyed));
     this.#announce("keyed", name);
     this.#refresh();
     return this.#sync(keyed);
@@ -148,6 +154,7 @@ export class SocketKeyer implements Keyer {
     if (fault !== undefined) return { kind: "failed", reason: fault };
     const closedKey = keep.length > 0 ? undefined : makeClosedKey(before.session);
     const keyed = this.#set({ ...before, keys: keep, closedKey });
+    this.ledger.noteClosed(name, mustBeSigned(keyed));
     this.#announce("keyed", name);
     this.#refresh();
     // Listeners first: what is destroyed must not come back with the same key

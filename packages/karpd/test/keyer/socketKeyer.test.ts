@@ -276,6 +276,27 @@ test("the keys of a socket that comes later are there with the next look; nothin
   assert.equal(kernel.walks, walks);
 });
 
+test("an opportunistic session that had a key stays closed over the keyer's restart, until karpd has spoken", async (t) => {
+  for (const [keys, isClosed] of [
+    [[key(1, "preferred")], true],
+    [[key(1)], false],
+  ] as const) {
+    const { kernel, keyer, restart } = bench(t);
+    kernel.sockets = [listener()];
+    await keyer.apply("r2", keys);
+    const again = restart();
+    const [fresh, unsigned] = [listener(3n), connection(4n, false)];
+    const opened = new FakeSocket({ cookie: 5n, state: "closing", localAddress: "0.0.0.0" });
+    kernel.sockets = [fresh, unsigned, opened];
+    again.tick();
+    const ask = keySocket(again, { pid: 7, fd: opened.socket.inode }, { address: REMOTE, port: 179 }).kind;
+    assert.deepEqual([fresh.ids.length, unsigned.isDestroyed], isClosed ? [1, true] : [0, false]);
+    assert.equal(ask, isClosed ? "waiting" : "unsigned");
+    await again.apply("r2", keys);
+    assert.deepEqual(fresh.ids, ["1/1"], "the closed key has left");
+  }
+});
+
 test("after the keyer's own restart keys that it wrote before are deleted, on the word of its ledger", async (t) => {
   const { kernel, keyer, restart } = bench(t);
   const one = listener();
