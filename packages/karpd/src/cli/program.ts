@@ -93,7 +93,7 @@ function daemonCommands(program: Command, actions: CommandActions): void {
     .description("run the privileged process that keys sockets of routing daemons (drivers linux, frr, gobgp)")
     .addOption(configOption())
     .addOption(new Option("-s, --socket <path>", "unix socket to serve (default: as the configuration says)"))
-    .option("--user <name>", "the user, beside root, whose processes may ask", "karp")
+    .option("--user <name>", "the user, beside root, whose processes may ask (default: karp, where there is one)")
     .addOption(
       new Option("--log-level <level>", "what to log").choices(["debug", "info", "warn", "error"]).default("info"),
     )

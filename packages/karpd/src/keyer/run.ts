@@ -13,14 +13,17 @@ export interface KeyerOptions {
   readonly configurationFile: string;
   /** When the configuration does not say so. */
   readonly socket?: string;
-  /** Whose karpd may speak beside root; a name or a number. */
-  readonly user: string;
+  /** Whose karpd may speak beside root; a name or a number. Default: karp, where there is one. */
+  readonly user: string | undefined;
   readonly log: SocketKeyerLog;
   readonly driverSchemas: DriverSchemas;
   readonly driverAbilities: Readonly<Record<string, DriverAbilities>>;
   /** Drivers that key through the keyer. */
   readonly keyedDrivers: ReadonlySet<string>;
 }
+
+/** Where there is no such user, only root may speak. */
+const DEFAULT_USER = "karp";
 
 /** Sockets that appear are keyed within this time; what comes before the key is there is closed then. */
 const TICK_MILLISECONDS = 400;
@@ -45,7 +48,11 @@ export async function runKeyer(options: KeyerOptions): Promise<void> {
     indexOf: interfaceIndex,
     log,
   });
-  const server = await startKeyerServer({ socketPath, uids: uidsOf(options.user), keyer, log });
+  const user = userOf(options.user ?? DEFAULT_USER);
+  if (user === undefined && options.user !== undefined) {
+    throw new KeyerRefused(`there is no user ${options.user}: whose karpd may speak to the keyer? (--user)`);
+  }
+  const server = await startKeyerServer({ socketPath, user, keyer, log });
   log("info", `the keyer serves ${socketPath}, ${keyer.sessions.length} session(s)`);
   const timer = setInterval(() => tick(keyer, log), TICK_MILLISECONDS);
   tick(keyer, log);
@@ -98,12 +105,9 @@ function interfaceIndex(name: string): number | undefined {
   }
 }
 
-/** /etc/passwd: name:password:uid:… */
-function uidsOf(user: string): ReadonlySet<number> {
-  if (/^\d+$/.test(user)) return new Set([Number(user)]);
-  const line = readFileSync("/etc/passwd", "utf8")
-    .split("\n")
-    .find((one) => one.startsWith(`${user}:`));
-  const uid = line?.split(":")[2];
-  return new Set(uid === undefined ? [] : [Number(uid)]);
+/** The user's line of /etc/passwd: name:password:uid:gid:… */
+function userOf(user: string): { readonly uid: number; readonly gid: number } | undefined {
+  const lines = readFileSync("/etc/passwd", "utf8").split("\n");
+  const fields = lines.map((line) => line.split(":")).find(([name, , uid]) => name === user || uid === user);
+  return fields && { uid: Number(fields[2]), gid: Number(fields[3]) };
 }

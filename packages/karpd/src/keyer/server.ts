@@ -1,5 +1,5 @@
 // The keyer's unix socket: who may speak, and what is answered.
-import { chmod, lstat, mkdir, unlink } from "node:fs/promises";
+import { chmod, chown, lstat, mkdir, unlink } from "node:fs/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { peerCredentials } from "../control/peerCredentials.ts";
@@ -12,8 +12,8 @@ import type { SocketKeyer, SocketKeyerLog } from "./socketKeyer.ts";
 
 export interface KeyerServerOptions {
   readonly socketPath: string;
-  /** Users beside root who may speak: karpd's. */
-  readonly uids: ReadonlySet<number>;
+  /** Who beside root may speak: karpd's user. */
+  readonly user: { readonly uid: number; readonly gid: number } | undefined;
   readonly keyer: SocketKeyer;
   readonly log: SocketKeyerLog;
 }
@@ -32,7 +32,7 @@ export class KeyerSocketError extends Error {
 
 /** @throws KeyerSocketError */
 export async function startKeyerServer(options: KeyerServerOptions): Promise<KeyerServer> {
-  const { socketPath, keyer } = options;
+  const { keyer } = options;
   const connections = new Set<Socket>();
   const server = createServer((socket) => {
     connections.add(socket);
@@ -46,7 +46,7 @@ export async function startKeyerServer(options: KeyerServerOptions): Promise<Key
   };
   keyer.onWanted((session) => send("wanted", session));
   keyer.onKeyed((session) => send("keyed", session));
-  await listen(server, socketPath);
+  await listen(server, options);
   return {
     close: () =>
       new Promise((resolve) => {
@@ -59,7 +59,7 @@ export async function startKeyerServer(options: KeyerServerOptions): Promise<Key
 /** Connections whose user is known and may speak. */
 const admitted = new WeakSet<Socket>();
 
-async function serve(socket: Socket, { uids, keyer, log }: KeyerServerOptions): Promise<void> {
+async function serve(socket: Socket, { user, keyer, log }: KeyerServerOptions): Promise<void> {
   socket.pause();
   let caller: LocalCaller;
   try {
@@ -67,7 +67,7 @@ async function serve(socket: Socket, { uids, keyer, log }: KeyerServerOptions): 
   } catch {
     return void socket.destroy();
   }
-  if (caller.uid !== 0 && !uids.has(caller.uid)) {
+  if (caller.uid !== 0 && caller.uid !== user?.uid) {
     log("warning", `process ${caller.pid} of user ${caller.uid} was turned away`);
     return void socket.destroy();
   }
@@ -124,8 +124,14 @@ async function perform(keyer: SocketKeyer, { pid }: LocalCaller, request: KeyerR
 }
 
 /** The directory keeps others out, and so does the mode of the socket, which is narrow before anyone can connect. */
-async function listen(server: Server, path: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o750 });
+async function listen(server: Server, { socketPath: path, user }: KeyerServerOptions): Promise<void> {
+  const made = await mkdir(dirname(path), { recursive: true, mode: 0o750 });
+  const isRoot = process.geteuid?.() === 0;
+  if (made !== undefined) {
+    // The process's umask takes the right to enter
+    await chmod(dirname(path), 0o750);
+    if (isRoot && user !== undefined) await chown(dirname(path), 0, user.gid);
+  }
   await removeStale(path);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) =>
@@ -133,6 +139,7 @@ async function listen(server: Server, path: string): Promise<void> {
     );
     server.listen(path, resolve);
   });
+  if (isRoot && user !== undefined) await chown(path, 0, user.gid);
   await chmod(path, 0o660);
 }
 

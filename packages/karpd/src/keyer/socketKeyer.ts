@@ -120,7 +120,7 @@ export class SocketKeyer implements Keyer {
   async apply(name: string, keys: readonly DriverKey[]): Promise<ApplyOutcome> {
     const before = this.#keyed.get(name);
     if (before === undefined) return { kind: "refused", reason: unknownSession(name) };
-    const fault = keySetFault(keys);
+    const fault = keySetFault(keys) ?? observedOnly(before);
     if (fault !== undefined) return { kind: "refused", reason: fault };
     const closedKey = keys.length > 0 ? undefined : before.closedKey;
     const keyed = this.#set({ ...before, keys, closedKey });
@@ -493,6 +493,11 @@ function gravity({ kind }: Failure): number {
 
 function isAlive(table: SocketTable, socket: KernelSocket): boolean {
   return table.sockets.some(({ cookie }) => cookie === socket.cookie);
+}
+
+/** Whoever speaks for karpd: what the configuration only observes has no keys. */
+function observedOnly({ session: { mode, name } }: Keyed): string | undefined {
+  return mode === "observe" ? `session ${name} is in mode observe: nothing is installed` : undefined;
 }
 
 function unknownSession(name: string): string {

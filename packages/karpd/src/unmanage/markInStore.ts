@@ -1,4 +1,4 @@
-import { stat } from "node:fs/promises";
+import { lstat } from "node:fs/promises";
 import type { StoreSettings } from "../config/settings.ts";
 import { unmanagedFact } from "../core/gatekeeper/unmanaged.ts";
 import type { KeyTableRow } from "../core/keytable/row.ts";
@@ -31,7 +31,8 @@ export async function markInStore(place: StoreSettings, session: string, mark: M
 }
 
 async function asOwnerOf<T>(path: string, work: () => Promise<T>): Promise<T> {
-  const { uid, gid } = await stat(path);
+  // Of the link itself: its target may be anybody's file
+  const { uid, gid } = await lstat(path);
   const isRoot = process.geteuid?.() === 0 && uid !== 0;
   if (!isRoot) return await work();
   process.setegid?.(gid);

@@ -100,9 +100,11 @@ export class BorrowedSocket {
 
 const IN_PROGRESS = errnoOf("EINPROGRESS", 115);
 const ALREADY = errnoOf("EALREADY", 114);
+const INTERRUPTED = errnoOf("EINTR", 4);
 
 function isUnderWay(errno: number): boolean {
-  return errno === IN_PROGRESS || errno === ALREADY;
+  // A signal for this process ends its wait and not the connection (connect(2))
+  return errno === IN_PROGRESS || errno === ALREADY || errno === INTERRUPTED;
 }
 
 /** The process of a thread. @throws Error when the thread has ended */

@@ -1,10 +1,11 @@
+import { watchFile } from "node:fs";
 import { formatProblems } from "../config/formatProblems.ts";
 import { readSessions } from "../config/readSessions.ts";
 import type { DriverAbilities, DriverSchemas } from "../config/settings.ts";
 import type { SessionConfiguration } from "../core/configuration.ts";
 import { KeyerClient } from "../keyer/client.ts";
-import type { WrappedSession } from "./sessions.ts";
-import { wrap } from "./wrap.ts";
+import { SessionTable, type WrappedSession } from "./sessions.ts";
+import { say, wrap } from "./wrap.ts";
 
 export interface WrapCommandOptions {
   readonly configurationFile: string;
@@ -25,17 +26,32 @@ export class WrapRefused extends Error {
 /** A supervisor answers a daemon that stands still: it gives up on a keyer that is silent sooner than karpd does. */
 const KEYER_MILLISECONDS = 2000;
 
+/** How often the configuration file is looked at. */
+const WATCH_MILLISECONDS = 1000;
+
 /**
  * `karp wrap`. Which destinations are keyed is read from the configuration itself, so that all others are left alone
- * whatever else runs or does not. Rejects with WrapRefused and LaunchError; else it ends as the daemon ends.
+ * whatever else runs or does not; again whenever the file changes, as the daemon is told of new neighbours while it runs.
+ * Rejects with WrapRefused and LaunchError; else it ends as the daemon ends.
  */
 export async function runWrap(options: WrapCommandOptions): Promise<never> {
-  const { configurationFile, command, driverSchemas, driverAbilities, holdMilliseconds, openFiles } = options;
-  const loaded = await readSessions(configurationFile, { driverSchemas, driverAbilities });
+  const { configurationFile, command, holdMilliseconds, openFiles } = options;
+  const loaded = await load(options);
   if (!loaded.ok) throw new WrapRefused(formatProblems(loaded.problems));
+  let table = loaded.table;
+  watchFile(configurationFile, { interval: WATCH_MILLISECONDS, persistent: false }, () => {
+    void load(options).then((again) => {
+      if (again.ok) table = again.table;
+      say(
+        again.ok
+          ? `sessions read again: ${table.size}`
+          : `sessions stay as they are:\n${formatProblems(again.problems)}`,
+      );
+    });
+  });
   return await wrap({
     command,
-    sessions: loaded.sessions.filter(({ driver }) => options.keyedDrivers.has(driver)).map(wrapped),
+    sessions: () => table,
     openKeyer: ({ keysChanged, returned }) => {
       const { keyerSocket: socketPath } = loaded;
       const client = new KeyerClient({ socketPath, onConnected: returned, timeoutMilliseconds: KEYER_MILLISECONDS });
@@ -47,6 +63,13 @@ export async function runWrap(options: WrapCommandOptions): Promise<never> {
     holdMilliseconds,
     ...(openFiles !== undefined && { openFiles }),
   });
+}
+
+async function load({ configurationFile, driverSchemas, driverAbilities, keyedDrivers }: WrapCommandOptions) {
+  const loaded = await readSessions(configurationFile, { driverSchemas, driverAbilities });
+  if (!loaded.ok) return loaded;
+  const table = new SessionTable(loaded.sessions.filter(({ driver }) => keyedDrivers.has(driver)).map(wrapped));
+  return { ...loaded, table };
 }
 
 function wrapped({ name, remoteAddress, port, mode, driverSettings }: SessionConfiguration): WrappedSession {

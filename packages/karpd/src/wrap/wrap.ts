@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync, writeSync } from "node:fs";
 import { constants } from "node:os";
-import { storeDescriptor } from "./fdStore.ts";
+import { removeStoredDescriptor, storeDescriptor } from "./fdStore.ts";
 import type { WrapArchitecture } from "./filter.ts";
 import { launch } from "./launch.ts";
 import { Notifications } from "./notifications.ts";
-import { SessionTable, type WrappedSession } from "./sessions.ts";
+import type { SessionTable } from "./sessions.ts";
 import { Supervisor, type WrapKeyer } from "./supervisor.ts";
 import {
   becomeSubreaper,
@@ -19,7 +19,8 @@ import {
 
 export interface WrapOptions {
   readonly command: readonly string[];
-  readonly sessions: readonly WrappedSession[];
+  /** As the configuration is now. */
+  readonly sessions: () => SessionTable;
   /** Makes the keyer's client; the arguments hear of new keys and of a keyer that is there again. */
   readonly openKeyer: (hear: {
     readonly keysChanged: (session: string) => void;
@@ -72,14 +73,13 @@ export async function wrap(options: WrapOptions): Promise<never> {
 }
 
 async function serve(notifications: Notifications, options: WrapOptions): Promise<void> {
-  const table = new SessionTable(options.sessions);
   const supervisor: Supervisor = new Supervisor({
     notifications,
     keyer: options.openKeyer({
       keysChanged: (session) => supervisor.keysChanged(session),
       returned: () => supervisor.keyerReturned(),
     }),
-    sessions: () => table,
+    sessions: options.sessions,
     say,
     holdMilliseconds: options.holdMilliseconds,
   });
@@ -88,6 +88,8 @@ async function serve(notifications: Notifications, options: WrapOptions): Promis
   } catch (error) {
     // Without us every connect() of the daemon would stand still; without the descriptor they fail, and it is seen
     say(`connections can no longer be supervised, the daemon cannot connect any more: ${String(error)}`);
+    const trouble = removeStoredDescriptor(process.env);
+    if (trouble !== undefined) say(trouble);
     notifications.close();
   }
 }
@@ -143,7 +145,8 @@ function endLike({ code, signal }: ChildEnd): never {
 }
 
 /** Straight to the descriptor: a stream of Node.js would put what we share with the daemon into non-blocking mode. */
-function say(text: string): void {
+/** One line for the operator. */
+export function say(text: string): void {
   try {
     writeSync(2, `karp wrap: ${text}\n`);
   } catch {

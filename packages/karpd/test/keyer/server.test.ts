@@ -36,7 +36,12 @@ async function site(t: TestContext): Promise<Site> {
     return new SocketKeyer({ sessions, ledger, indexOf: () => undefined, log: (_, text) => log.push(text), kernel });
   };
   const serve = (keyer: SocketKeyer) =>
-    startKeyerServer({ socketPath, uids: new Set([process.getuid?.() ?? 0]), keyer, log: (_, text) => log.push(text) });
+    startKeyerServer({
+      socketPath,
+      user: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
+      keyer,
+      log: (_, text) => log.push(text),
+    });
   const keyer = make();
   let server = await serve(keyer);
   const client = new KeyerClient({ socketPath, timeoutMilliseconds: 5000 });
@@ -93,7 +98,7 @@ test("events reach whoever listens: a connect that is held, keys that came", asy
 test("the socket is for its owner and group only, and a second keyer is refused", async (t) => {
   const { socketPath, keyer } = await site(t);
   assert.equal(statSync(socketPath).mode & 0o777, 0o660);
-  const second = startKeyerServer({ socketPath, uids: new Set(), keyer, log: () => undefined });
+  const second = startKeyerServer({ socketPath, user: undefined, keyer, log: () => undefined });
   await assert.rejects(second, /another keyer serves/);
 });
 

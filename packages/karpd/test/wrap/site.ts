@@ -206,6 +206,14 @@ export class Wrapped {
     });
   }
 
+  /** Resolves when `text` has been said on stderr. */
+  async complained(text: string): Promise<void> {
+    while (!this.#stderr.includes(text)) {
+      if (this.child.stderr === null) throw new Error("stderr is not read");
+      await once(this.child.stderr, "data");
+    }
+  }
+
   /** Resolves when `text` has been printed. */
   async printed(text: string): Promise<void> {
     while (!this.#stdout.includes(text)) {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
@@ -250,6 +251,39 @@ test("the supervisor killed: the daemon's next connect() fails, signed or not at
   );
   assert.equal(site.neighbour.accepted, 1);
 });
+
+test(
+  "a neighbour that comes into the configuration while the daemon runs is keyed too; a faulty file changes nothing",
+  only,
+  async (t) => {
+    const site = await WrapSite.create(t);
+    await site.keyer.start();
+    const command = `${site.daemon} once ${site.stranger.words.join(" ")} blocking`;
+    const wrapped = site.wrap(["sh", "-c", `while read line; do ${command}; done`]);
+    const good = readFileSync(site.configuration, "utf8");
+    const asked = async (): Promise<number> => {
+      assert.ok(wrapped.child.stdout !== null);
+      const printed = once(wrapped.child.stdout, "data");
+      wrapped.child.stdin?.write("\n");
+      await printed;
+      return site.keyer.asked.length;
+    };
+    const [address, port] = site.stranger.words;
+    const more = good.replace(/ {2}r2:\n[\s\S]*/, (r2) => {
+      const r3 = r2.replace("r2:", "r3:").replace("r2.example", "r3.example");
+      return r2 + r3.replace(/remote: .*/, `remote: ${address}`).replace(/port: .*/, `port: ${port}`);
+    });
+    assert.equal(await asked(), 0);
+    writeFileSync(site.configuration, more);
+    await wrapped.complained("sessions read again: 2\n");
+    assert.equal(await asked(), 1);
+    writeFileSync(site.configuration, "sessions: [");
+    await wrapped.complained("sessions stay as they are:\n");
+    assert.equal(await asked(), 2);
+    wrapped.child.stdin?.end();
+    assert.equal((await wrapped.ended).code, 0);
+  },
+);
 
 test("sd_notify(3): the notification descriptor goes to systemd's store", only, async (t) => {
   const site = await WrapSite.create(t);
