@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { Secret } from "@karp/ikev2";
 import { kernelError } from "../../../tcp-ao/linux/errors.ts";
-import type { SessionMode } from "../../src/core/configuration.ts";
+import type { SessionConfiguration, SessionMode } from "../../src/core/configuration.ts";
 import { keptFingerprint } from "../../src/keyer/keptKey.ts";
 import { keySocket } from "../../src/keyer/keySocket.ts";
 import { Ledger } from "../../src/keyer/ledger.ts";
@@ -391,7 +391,7 @@ test("the same addresses in two VRFs: each connection has its own session's key,
 
 test("who else may have a session's keys: nobody's listener but root's on a port that any user can have", async (t) => {
   const users = (...uids: number[]) => ({ driverSettings: { "socket-users": uids } });
-  const cases = [
+  const cases: { readonly more: Partial<SessionConfiguration>; readonly uid: number; readonly keyed: boolean }[] = [
     { more: {}, uid: 101, keyed: true },
     { more: users(101), uid: 101, keyed: true },
     { more: users(101), uid: 102, keyed: false },
@@ -604,8 +604,8 @@ test("examine: a keyer that may open no socket of its own says nothing of the ke
   kernel.refusesToOpen = kernelError("socket", "EAFNOSUPPORT");
   const texts = async () => (await keyer.examine("r2")).map(({ severity, text }) => `${severity}: ${text}`);
   assert.match((await texts()).join("\n"), /^ok: .* \(process 7\) listens on .* can be keyed$/);
-  kernel.refusesToRead = kernelError("TCP_AO_INFO", "ENOPROTOOPT");
-  assert.match((await texts()).join("\n"), /^error: TCP_AO_INFO: ENOPROTOOPT: this kernel has no TCP-AO/);
+  kernel.refusesToRead = kernelError("TCP_AO_GET_KEYS", "ENOPROTOOPT");
+  assert.match((await texts()).join("\n"), /^error: TCP_AO_GET_KEYS: ENOPROTOOPT: this kernel has no TCP-AO/);
 });
 
 test("examine: a connection that the daemon opened is a fault while it is unsigned, and none once karp wrap signs it", async (t) => {
