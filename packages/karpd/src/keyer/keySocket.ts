@@ -2,9 +2,10 @@
 import type { SessionConfiguration } from "../core/configuration.ts";
 import { messageOf } from "../drivers/text.ts";
 import { codeOf, type DescribedSocket, errnoOf, type OpenSocket, type SocketHolder } from "./kernel.ts";
+import { type Keyed, keyedOn, mustBeSigned } from "./keyed.ts";
 import { isConnectOf, vrfIndexOf } from "./match.ts";
 import type { KeySocketOutcome } from "./protocol.ts";
-import { type Keyed, keyedOn, mustBeSigned, type SocketKeyer } from "./socketKeyer.ts";
+import type { SocketKeyer } from "./socketKeyer.ts";
 import { addMissing, deleteUnwanted, makeRoom, openWithPreferred } from "./socketKeys.ts";
 
 interface Destination {

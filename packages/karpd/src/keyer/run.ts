@@ -5,9 +5,10 @@ import { readSessions, type SessionsResult } from "../config/readSessions.ts";
 import type { DriverAbilities, DriverSchemas } from "../config/settings.ts";
 import type { SessionConfiguration } from "../core/configuration.ts";
 import { hardenProcess } from "./hardening.ts";
+import type { SocketKeyerLog } from "./keyed.ts";
 import { Ledger } from "./ledger.ts";
 import { startKeyerServer } from "./server.ts";
-import { SocketKeyer, type SocketKeyerLog } from "./socketKeyer.ts";
+import { SocketKeyer } from "./socketKeyer.ts";
 
 export interface KeyerOptions {
   readonly configurationFile: string;

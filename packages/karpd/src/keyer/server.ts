@@ -5,10 +5,11 @@ import { dirname } from "node:path";
 import { peerCredentials } from "../control/peerCredentials.ts";
 import type { LocalCaller } from "../core/machine.ts";
 import { messageOf } from "../drivers/text.ts";
+import type { SocketKeyerLog } from "./keyed.ts";
 import { keySocket } from "./keySocket.ts";
 import { readLines, writeLine } from "./lines.ts";
 import { fromWireKey, type KeyerRequest, type KeyerSession, parseRequest, toWireObservation } from "./protocol.ts";
-import type { SocketKeyer, SocketKeyerLog } from "./socketKeyer.ts";
+import type { SocketKeyer } from "./socketKeyer.ts";
 
 export interface KeyerServerOptions {
   readonly socketPath: string;
