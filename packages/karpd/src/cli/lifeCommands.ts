@@ -39,6 +39,7 @@ export async function migrateSession(
     );
   }
   const say = (line: string): void => console.error(`${new Date().toISOString()} ${line}`);
+  const stopped = new AbortController();
   const clock = { now: () => performance.now(), sleep: (milliseconds: number) => delay(milliseconds) };
   const migration: Migration = {
     ...site,
@@ -46,6 +47,7 @@ export async function migrateSession(
     configurationFile: options.config,
     withinSeconds: options.within,
     clock,
+    signal: stopped.signal,
     say,
   };
   const { text, isNeeded } = await inASentence(migrationPlan(migration));
@@ -54,6 +56,10 @@ export async function migrateSession(
   if (options.at !== undefined) {
     say(`begins at ${new Date(options.at).toISOString()}`);
     await delay(Math.max(0, options.at - Date.now()));
+  }
+  // From here on nobody is left with half of it: not by Ctrl-C, not by a terminal that is gone
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(name, () => stopped.abort(`stopped by ${name}`));
   }
   return { text: asked(await inASentence(migrate(migration)), options), ok: true };
 }

@@ -18,6 +18,19 @@ export function withSessionWords(text: string, session: string, words: SessionWo
   return document.toString({ lineWidth: 0 });
 }
 
+/** Takes back what {@link withSessionWords} did, in a file that may have changed otherwise since. @throws as that */
+export function withSessionWordsOf(before: string, text: string, session: string): string {
+  const document = parseDocument(text, { keepSourceTokens: true });
+  const node = document.getIn(["sessions", session]);
+  const former = parseDocument(before).getIn(["sessions", session]);
+  if (!isMap(node) || !isMap(former)) throw new Error(`there is no session ${session}`);
+  for (const word of ["mode", "reserved-key-ids"]) {
+    if (former.has(word)) node.set(word, former.get(word, true));
+    else node.delete(word);
+  }
+  return document.toString({ lineWidth: 0 });
+}
+
 /** Replaces a file as a whole, with owner and mode as they were. */
 export async function replaceFile(path: string, text: string): Promise<void> {
   const { uid, gid, mode } = await stat(path);

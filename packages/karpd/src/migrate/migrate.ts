@@ -3,7 +3,7 @@ import { ControlClient } from "../control/client.ts";
 import type { SessionConfiguration } from "../core/configuration.ts";
 import type { SessionView } from "../core/views.ts";
 import type { Handover, Survey, Undo } from "../ports/handover.ts";
-import { replaceFile, withSessionWords } from "./configurationEdit.ts";
+import { replaceFile, withSessionWords, withSessionWordsOf } from "./configurationEdit.ts";
 import { type PlanInput, planOf, planText } from "./plan.ts";
 
 export interface Migration {
@@ -14,6 +14,8 @@ export interface Migration {
   /** How long each wait may take before everything goes back, in seconds. */
   readonly withinSeconds: number;
   readonly clock: MigrationClock;
+  /** Aborted, with a sentence as its reason: everything goes back. */
+  readonly signal?: AbortSignal;
   /** One line for people, as it happens. */
   readonly say: (line: string) => void;
 }
@@ -95,19 +97,24 @@ async function setMode(migration: Migration, reservedKeyIds: readonly number[]):
   const { configurationFile, session, say } = migration;
   const before = await readFile(configurationFile, "utf8");
   const mode = session.mode === "observe" ? "opportunistic" : session.mode;
-  await replaceFile(configurationFile, withSessionWords(before, session.name, { mode, reservedKeyIds }));
-  const back = async (): Promise<void> => {
-    await replaceFile(configurationFile, before);
-    await reload(migration);
+  const after = withSessionWords(before, session.name, { mode, reservedKeyIds });
+  await replaceFile(configurationFile, after);
+  const fileBack = async (): Promise<void> => {
+    const now = await readFile(configurationFile, "utf8");
+    // Somebody may have edited it meanwhile, and keeps that
+    await replaceFile(configurationFile, now === after ? before : withSessionWordsOf(before, now, session.name));
   };
   try {
     await reload(migration);
   } catch (error) {
-    await replaceFile(configurationFile, before);
+    await fileBack();
     throw error;
   }
   say(`${configurationFile}: session ${session.name} has mode ${mode}, and karp has read it`);
-  return back;
+  return async () => {
+    await fileBack();
+    await reload(migration);
+  };
 }
 
 async function reload({ socketPath }: Migration): Promise<void> {
@@ -127,9 +134,10 @@ async function karpView({ socketPath, session }: Migration): Promise<SessionView
 }
 
 async function until(migration: Migration, failure: string, probe: () => Promise<boolean>): Promise<void> {
-  const { clock, withinSeconds } = migration;
+  const { clock, withinSeconds, signal } = migration;
   const end = clock.now() + withinSeconds * 1000;
   while (!(await probe())) {
+    if (signal?.aborted) throw new RolledBack(String(signal.reason));
     if (clock.now() > end) throw new RolledBack(`${failure} within ${withinSeconds} s`);
     await clock.sleep(POLL_MILLISECONDS);
   }
@@ -140,23 +148,34 @@ interface WayBack {
   readonly filesBack: Undo;
 }
 
-/** The mode first: karp lets go before the daemon's files are as they were. */
+/** The mode first: karp lets go before the daemon's files are as they were. What fails keeps nothing else from going back. */
 async function takeBack(
   migration: Migration,
   survey: Survey,
   { modeBack, filesBack }: WayBack,
   cause: unknown,
 ): Promise<never> {
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = messageOf(cause);
   migration.say(`${reason}: everything goes back as it was`);
-  await modeBack?.();
-  await filesBack();
+  const left: string[] = [];
+  for (const [what, undo] of [
+    [`mode of ${migration.session.name} in ${migration.configurationFile}`, modeBack],
+    ["the routing daemon's configuration", filesBack],
+  ] as const) {
+    await undo?.().catch((error: unknown) => left.push(`${what}: ${messageOf(error)}`));
+  }
+  for (const line of left) migration.say(`NOT PUT BACK: ${line}`);
+  const outcome = left.length === 0 ? "everything was put back" : `NOT PUT BACK: ${left.join("; ")}`;
   const isBack = !survey.isUp || (await comesUp(migration));
   const state = isBack ? `the session is as it was: ${survey.now}` : "THE SESSION IS STILL DOWN: see the neighbour";
-  throw new RolledBack(`${reason}; everything was put back; ${state}`);
+  throw new RolledBack(`${reason}; ${outcome}; ${state}`);
 }
 
-async function comesUp(migration: Migration): Promise<boolean> {
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+async function comesUp({ signal: _, ...migration }: Migration): Promise<boolean> {
   const { session, handover } = migration;
   const isUp = async (): Promise<boolean> => (await handover.survey(session)).isUp;
   return await until({ ...migration, withinSeconds: WAY_BACK_SECONDS }, "", isUp).then(

@@ -5,7 +5,7 @@ import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { withSessionWords } from "../../src/migrate/configurationEdit.ts";
+import { withSessionWords, withSessionWordsOf } from "../../src/migrate/configurationEdit.ts";
 import { type Migration, migrate, migrationPlan, RolledBack } from "../../src/migrate/migrate.ts";
 import { planOf } from "../../src/migrate/plan.ts";
 import { type Handover, HandoverFailure, type Survey } from "../../src/ports/handover.ts";
@@ -47,6 +47,15 @@ test("karp.yaml: other words for one session; comments, order and other sessions
   assert.throws(() => withSessionWords(text, "r3", { mode: "observe", reservedKeyIds: [] }), /no session r3/);
 });
 
+test("karp.yaml: the way back keeps what somebody else has edited meanwhile", () => {
+  const before = "sessions:\n  r1: {}\n  r2:\n    mode: observe # for now\n";
+  const after = withSessionWords(before, "r2", { mode: "opportunistic", reservedKeyIds: [9] });
+  const edited = after.replace("r1: {}", "r1: { mode: required }");
+  const back = before.replace("r1: {}", "r1: { mode: required }");
+  assert.equal(withSessionWordsOf(before, edited, "r2"), back);
+  assert.throws(() => withSessionWordsOf(before, "sessions: {}", "r2"), /no session r2/);
+});
+
 interface World {
   readonly migration: Migration;
   readonly log: string[];
@@ -54,6 +63,8 @@ interface World {
   readonly yaml: string;
   found: Survey;
   view: Record<string, unknown>;
+  /** karp is gone. */
+  close(): void;
   failsToTakeOver: boolean;
 }
 
@@ -83,7 +94,11 @@ async function worldOf(t: TestContext, found: Survey): Promise<World> {
     response.setHeader("content-type", "application/json");
     response.end(JSON.stringify(request.url === "/v1/sessions" ? [{ session: "r2", ...world.view }] : { ok: true }));
   }).listen(socketPath);
-  t.after(() => server.close());
+  const close = (): void => {
+    server.closeAllConnections();
+    server.close();
+  };
+  t.after(close);
   let now = 0;
   const clock = {
     now: () => now,
@@ -93,7 +108,7 @@ async function worldOf(t: TestContext, found: Survey): Promise<World> {
   };
   const session = sessionOf("bird", {}, { mode: "observe" });
   const migration = { session, configurationFile: file, socketPath, handover, withinSeconds: 20, clock, say: () => {} };
-  const world: World = { migration, log, file, yaml, found, view: {}, failsToTakeOver: false };
+  const world: World = { migration, log, file, yaml, found, view: {}, close, failsToTakeOver: false };
   return world;
 }
 
@@ -124,6 +139,36 @@ test("the session does not come up: karp lets go first, then the files go back",
   world.view = { currentKey: "0011223344556677", connections: 0 };
   await assert.rejects(migrate(world.migration), RolledBack);
   assert.deepEqual(world.log, ["remember", "reload opportunistic", "take over", "reload observe", "files back"]);
+});
+
+test("karp dies on the way: the routing daemon's files go back all the same, and what did not is said", async (t) => {
+  const world = await worldOf(t, { ...MD5, isPrepared: true });
+  world.view = { currentKey: "0011223344556677", connections: 0 };
+  const { takeOver } = world.migration.handover;
+  const handover = {
+    ...world.migration.handover,
+    takeOver: async (session: Parameters<typeof takeOver>[0]) => {
+      await takeOver(session);
+      world.close();
+    },
+  };
+  await assert.rejects(
+    migrate({ ...world.migration, handover }),
+    (error) => error instanceof RolledBack && /NOT PUT BACK: mode of r2 in .*karp.yaml: .*karp/.test(error.message),
+  );
+  assert.deepEqual(world.log, ["remember", "reload opportunistic", "take over", "files back"]);
+  assert.equal(await readFile(world.file, "utf8"), world.yaml, "for karp's next start");
+});
+
+test("a signal while it waits: everything goes back", async (t) => {
+  const world = await worldOf(t, MD5);
+  const stopped = new AbortController();
+  const clock = { ...world.migration.clock, sleep: async () => stopped.abort("stopped by SIGHUP") };
+  await assert.rejects(
+    migrate({ ...world.migration, clock, signal: stopped.signal }),
+    /^RolledBack: stopped by SIGHUP; everything was put back; the session is as it was/,
+  );
+  assert.deepEqual(world.log, ["remember", "reload opportunistic", "reload observe", "files back"]);
 });
 
 test("it stays down after everything was put back: that is said", async (t) => {

@@ -114,14 +114,18 @@ async function takeOver(context: DriverContext, session: SessionConfiguration): 
 /** The block's file and karp's, which go back together: with one of them alone BIRD might not take its configuration. */
 async function remember(context: DriverContext, session: SessionConfiguration): Promise<Undo> {
   const { settings, block } = await find(context, session);
-  const texts = await Promise.all(
-    [settings.include, block.file].map(
-      async (path) => [path, await readFile(path, "utf8").catch((error: unknown) => absent(error))] as const,
-    ),
-  );
+  const include = await readFile(settings.include, "utf8").catch((error: unknown) => absent(error));
+  const before = await readFile(block.file, "utf8");
+  const edit = await editBlock(block, settings.include);
   return () =>
     saying(async () => {
-      for (const [path, text] of texts) if (text !== undefined) await replaceFile(path, text);
+      const now = await readFile(block.file, "utf8");
+      if (now !== before && now !== edit.text) {
+        const undone = `take back what was changed there: ${edit.changes.join("; ")}; then birdc configure`;
+        throw new HandoverFailure(`${block.file} was edited meanwhile and stays as it is; ${undone}`);
+      }
+      if (include !== undefined) await replaceFile(settings.include, include);
+      await replaceFile(block.file, before);
       await configureForPeople(settings, context.clock);
     });
 }
