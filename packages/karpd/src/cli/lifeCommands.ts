@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { formatProblems } from "../config/formatProblems.ts";
 import { loadConfiguration } from "../config/loadConfiguration.ts";
 import type { LoadOptions } from "../config/settings.ts";
+import type { SessionConfiguration } from "../core/configuration.ts";
 import { type Migration, migrate, migrationPlan, RolledBack } from "../migrate/migrate.ts";
 import { type Handover, HandoverFailure } from "../ports/handover.ts";
 import { manage, type Site, type Told, unmanage } from "../unmanage/unmanage.ts";
@@ -10,6 +11,7 @@ import { CommandFailure } from "./text.ts";
 
 export interface LifeSetting extends Pick<LoadOptions, "driverSchemas" | "driverAbilities"> {
   readonly handoverOf: (driver: string) => Handover | undefined;
+  readonly carryOnOf: (session: SessionConfiguration) => readonly string[];
 }
 
 /** `karp unmanage` and `karp manage`. */
@@ -79,7 +81,7 @@ function asked(text: string, { json }: LifeOptions): string {
 }
 
 async function siteOf(name: string, options: LifeOptions, setting: LifeSetting): Promise<Site> {
-  const { handoverOf, ...loading } = setting;
+  const { handoverOf, carryOnOf, ...loading } = setting;
   const loaded = await loadConfiguration(options.config, loading);
   if (!loaded.ok) throw new CommandFailure(formatProblems(loaded.problems));
   const { sessions } = loaded.configuration;
@@ -91,5 +93,11 @@ async function siteOf(name: string, options: LifeOptions, setting: LifeSetting):
     );
   }
   const { store, control } = loaded.daemon;
-  return { session, store, socketPath: options.socket ?? control.socketPath, handover: handoverOf(session.driver) };
+  return {
+    session,
+    store,
+    socketPath: options.socket ?? control.socketPath,
+    handover: handoverOf(session.driver),
+    carryOn: carryOnOf(session),
+  };
 }
