@@ -468,6 +468,19 @@ test("held back after somebody else's configure too, and not by what bird.conf i
   assert.deepEqual(await driver.apply(session, [key(1, "preferred")]), { kind: "installed" });
 });
 
+test("a protocol that bird.conf disables is down anew after each configure, and BIRD may say since a moment later", async (t) => {
+  const { bird, driver, session } = await setUp(t);
+  const row = (at: number): string => `off        BGP        ---        down   ${(at / 1000).toFixed(6)}  `;
+  bird.otherProtocols = [row(bird.loadedAt - 1)];
+  bird.before = (command) => {
+    if (command === "configure") bird.otherProtocols = [row(Date.now() + 150)];
+  };
+  for (const ids of [[1], [1, 2], [1, 2, 3]]) {
+    const keys = ids.map((id) => key(id, id === ids.at(-1) ? "preferred" : "accept"));
+    assert.deepEqual(await driver.apply(session, keys), { kind: "installed" });
+  }
+});
+
 test("many sessions that are looked at together share a conversation, and one answer", async (t) => {
   const { bird, driver, session } = await setUp(t);
   const others = Array.from({ length: 100 }, (_, n) => ({ ...session, name: `s${n}` }));

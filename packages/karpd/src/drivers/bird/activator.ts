@@ -214,7 +214,8 @@ export class Activator {
     if (status === undefined) return NOT_UNDERSTOOD;
     const heldBack = (await this.#heldBack(bird, status, files)) ?? (await this.#check(bird, status));
     if (heldBack !== undefined) return heldBack;
-    const switched = this.#switchedByPeople(status, parseProtocols(await bird.ask("show protocols")));
+    const protocols = parseProtocols(await bird.ask("show protocols"));
+    const switched = this.#switchedByPeople(status, protocols);
     if (switched !== undefined) return switched;
     // What came before may have taken long: look once more whether somebody has begun to edit, or scheduled an undo
     const again = await this.#files.collect(this.#options.config);
@@ -228,7 +229,7 @@ export class Activator {
     this.#lastConfigureAt = this.#context.clock.now();
     const failure = configureFailure(reply);
     this.#lastRefusal = failure?.reason;
-    return failure ?? this.#settled(bird, again);
+    return failure ?? this.#settled(bird, again, protocols);
   }
 
   /** Why nothing may be activated now. */
@@ -323,16 +324,23 @@ export class Activator {
   }
 
   /** Waits until no protocol is restarting any more, and remembers what BIRD has read. */
-  async #settled(bird: Conversation, files: readonly ConfigFile[]): Promise<Activation> {
+  async #settled(
+    bird: Conversation,
+    files: readonly ConfigFile[],
+    before: ReadonlyMap<string, ProtocolDetails>,
+  ): Promise<Activation> {
     for (let poll = 0; poll < BUSY_POLLS; poll++) {
       const configure = parseConfigureStatus(await bird.ask("configure status"));
       if (configure?.isBusy === false) break;
       await delay(this.#context.clock, BUSY_POLL_MILLISECONDS);
     }
-    // Whoever disables a protocol from here on is not bird.conf
+    // Whoever disables a protocol from here on is not bird.conf. What was down already is so still, whenever BIRD says since
     const settledAt = this.#context.clock.now() + FILE_CLOCK_MILLISECONDS;
+    const wasDown = (name: string): boolean => before.get(name)?.state === "down";
     const protocols = parseProtocols(await bird.ask("show protocols")).values();
-    const down = [...protocols].filter(({ state, since = 0 }) => state === "down" && since <= settledAt);
+    const down = [...protocols].filter(
+      ({ name, state, since = 0 }) => state === "down" && (since <= settledAt || wasDown(name)),
+    );
     const status = parseStatus(await bird.ask("show status"));
     if (status === undefined) return { kind: "pending", reason: "BIRD does not say whether it has reconfigured" };
     const names = new Set(down.map(({ name }) => name));
