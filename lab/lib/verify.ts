@@ -56,10 +56,14 @@ const COLLISION_SEGMENTS = 20;
 
 /**
  * The connection that carried the session, with the assertions that hold for every capture of a keyed session:
- * one connection carried it, all segments of established ones are signed and verify, and no signed segment anywhere fails.
+ * one connection carried it, from the first signed one on all segments of established ones are signed and verify, and no
+ * signed segment anywhere fails.
  */
 export function assertSessionVerified(lab: Lab, { connections, totals, details }: Verification): VerifiedConnection {
+  // Before the first signed one neither end had a key: what the neighbour tried then, the first key has ended
+  const first = connections.findIndex(({ fromClient, fromServer }) => fromClient.verified + fromServer.verified > 0);
   const bySize = connections
+    .slice(Math.max(0, first))
     .filter(({ established }) => established)
     .sort((one, other) => segmentsOf(other) - segmentsOf(one));
   const [session, ...collided] = bySize;
