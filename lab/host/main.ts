@@ -27,7 +27,8 @@ const OPTIONS = {
   qemu: { type: "boolean", default: false },
   long: { type: "boolean", default: false },
   "require-all": { type: "boolean", default: false },
-  // On two processors three guests at once take longer for all scenarios than two: linux-revoke 130 s each, and 66 s
+  // As many as CI's processors: a guest's kernel and its processes hand over to each other all the time, and a third in
+  // between slows all of them down
   jobs: { type: "string", default: "2" },
   help: { type: "boolean", short: "h", default: false },
 } as const;
