@@ -455,7 +455,8 @@ test("held back while a configure would undo somebody's birdc disable or birdc e
   bird.otherProtocols = [row("off", "up", later, "Established")];
   assert.match(await held(key(1, "preferred"), key(2, "accept")), /held back: protocol off was enabled with birdc/);
   assert.equal(bird.configures, configures);
-  bird.otherProtocols = [row("off", "down", later)];
+  const healed = row("broken", "up", later, "Established");
+  bird.otherProtocols = [row("off", "down", later), healed];
   assert.equal(await held(key(1, "preferred"), key(2, "accept")), "installed: undefined");
 });
 

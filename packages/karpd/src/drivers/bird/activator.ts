@@ -255,15 +255,14 @@ export class Activator {
   /**
    * A `configure` makes every protocol what bird.conf says, also one that somebody has disabled or enabled with birdc since
    * the last one. BIRD does not tell who has disabled a protocol; one that bird.conf disables is down from the
-   * `configure` on. An "Error" is none of people's making.
+   * `configure` on.
    */
   #switchedByPeople(status: BirdStatus, protocols: ReadonlyMap<string, ProtocolDetails>): Activation | undefined {
     const known = this.#snapshotOf(status)?.down;
     const settledAt = status.lastReconfigurationAt + this.#readMilliseconds + COMMIT_MILLISECONDS;
     const others = [...protocols.values()].filter(({ name }) => !this.#disabledByUs.has(name));
     const disabled = others.find(
-      ({ name, state, since = 0, info }) =>
-        state === "down" && !info.startsWith("Error") && (known === undefined ? since > settledAt : !known.has(name)),
+      (one) => isDisabled(one) && (known === undefined ? (one.since ?? 0) > settledAt : !known.has(one.name)),
     );
     if (disabled !== undefined) {
       const { name, since = 0 } = disabled;
@@ -339,7 +338,7 @@ export class Activator {
     const wasDown = (name: string): boolean => before.get(name)?.state === "down";
     const protocols = parseProtocols(await bird.ask("show protocols")).values();
     const down = [...protocols].filter(
-      ({ name, state, since = 0 }) => state === "down" && (since <= settledAt || wasDown(name)),
+      (one) => isDisabled(one) && ((one.since ?? 0) <= settledAt || wasDown(one.name)),
     );
     const status = parseStatus(await bird.ask("show status"));
     if (status === undefined) return { kind: "pending", reason: "BIRD does not say whether it has reconfigured" };
@@ -386,6 +385,11 @@ function configureFailure(reply: Reply): Exclude<Activation, { readonly kind: "a
 function pendingEdit(file: ConfigFile): Activation {
   const reason = `held back: ${file.path} edited ${timeOfDay(file.changedAt)}, not applied; run birdc configure`;
   return { kind: "pending", reason };
+}
+
+/** By bird.conf or by birdc. An "Error" is none of people's making, and goes by itself. */
+function isDisabled({ state, info }: ProtocolDetails): boolean {
+  return state === "down" && !info.startsWith("Error");
 }
 
 function isSameMoment(one: number | undefined, other: number): boolean {
