@@ -38,16 +38,19 @@ export async function runWrap(options: WrapCommandOptions): Promise<never> {
   const { configurationFile, command, holdMilliseconds, openFiles } = options;
   const loaded = await load(options);
   if (!loaded.ok) throw new WrapRefused(formatProblems(loaded.problems));
-  let table = loaded.table;
+  let { sessions } = loaded;
+  let table = new SessionTable(sessions);
+  const reread = async (): Promise<void> => {
+    const again = await load(options);
+    if (!again.ok) return say(`sessions stay as they are:\n${formatProblems(again.problems)}`);
+    // One that is gone stays: the file may be half written, and the keyer knows whether it is still keyed
+    const gone = sessions.filter(({ name }) => !again.sessions.some((one) => one.name === name));
+    sessions = [...again.sessions, ...gone];
+    table = new SessionTable(sessions);
+    say(`sessions read again: ${table.size}`);
+  };
   watchFile(configurationFile, { interval: WATCH_MILLISECONDS, persistent: false }, () => {
-    void load(options).then((again) => {
-      if (again.ok) table = again.table;
-      say(
-        again.ok
-          ? `sessions read again: ${table.size}`
-          : `sessions stay as they are:\n${formatProblems(again.problems)}`,
-      );
-    });
+    reread().catch((error: unknown) => say(`sessions stay as they are: ${String(error)}`));
   });
   return await wrap({
     command,
@@ -68,8 +71,7 @@ export async function runWrap(options: WrapCommandOptions): Promise<never> {
 async function load({ configurationFile, driverSchemas, driverAbilities, keyedDrivers }: WrapCommandOptions) {
   const loaded = await readSessions(configurationFile, { driverSchemas, driverAbilities });
   if (!loaded.ok) return loaded;
-  const table = new SessionTable(loaded.sessions.filter(({ driver }) => keyedDrivers.has(driver)).map(wrapped));
-  return { ...loaded, table };
+  return { ...loaded, sessions: loaded.sessions.filter(({ driver }) => keyedDrivers.has(driver)).map(wrapped) };
 }
 
 function wrapped({ name, remoteAddress, port, mode, driverSettings }: SessionConfiguration): WrappedSession {

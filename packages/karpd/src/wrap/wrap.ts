@@ -144,8 +144,10 @@ function endLike({ code, signal }: ChildEnd): never {
   return exitNow(128 + signal);
 }
 
-/** Straight to the descriptor: a stream of Node.js would put what we share with the daemon into non-blocking mode. */
-/** One line for the operator. */
+/**
+ * One line for the operator. Straight to the descriptor: a stream of Node.js would put what we share with the daemon into
+ * non-blocking mode.
+ */
 export function say(text: string): void {
   try {
     writeSync(2, `karp wrap: ${text}\n`);

@@ -206,9 +206,9 @@ export class Wrapped {
     });
   }
 
-  /** Resolves when `text` has been said on stderr. */
-  async complained(text: string): Promise<void> {
-    while (!this.#stderr.includes(text)) {
+  /** Resolves when stderr has come to say so. */
+  async complained(text: RegExp): Promise<void> {
+    while (!text.test(this.#stderr)) {
       if (this.child.stderr === null) throw new Error("stderr is not read");
       await once(this.child.stderr, "data");
     }
