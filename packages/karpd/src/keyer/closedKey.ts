@@ -19,7 +19,7 @@ export function closedKeyFor(
   wasClosed: boolean,
 ): DriverKey | undefined {
   if (before !== undefined && (before.keys !== undefined || before.closedKey !== undefined)) return before.closedKey;
-  const isClosed = session.mode === "required" || (session.mode === "opportunistic" && wasClosed);
+  const isClosed = session.mode === "required" || wasClosed;
   return isClosed ? makeClosedKey(session) : undefined;
 }
 

@@ -3,14 +3,7 @@ import type { SessionConfiguration } from "../core/configuration.ts";
 import { messageOf, printable } from "../drivers/text.ts";
 import type { DriverFinding } from "../ports/routingDriver.ts";
 import type { Kernel, KernelSocket } from "./kernel.ts";
-import {
-  type InterfaceIndex,
-  isConnectionOf,
-  isListenerOf,
-  isOfUsers,
-  strangersListener,
-  vrfIndexOf,
-} from "./match.ts";
+import { findSockets, type InterfaceIndex, strangersListener, vrfIndexOf } from "./match.ts";
 import { GONE, type SocketTable } from "./socketTable.ts";
 
 /** What can be seen of a session's sockets without changing anything. */
@@ -23,10 +16,7 @@ export function examineSession(
   const found = [...examineKernel(session, kernel)];
   const vrf = vrfIndexOf(session, indexOf);
   if (vrf === "missing") return [...found, error(`there is no VRF device ${session.vrf}`)];
-  const listening = table.sockets.filter((socket) => isListenerOf(session, vrf.index, socket));
-  const listeners = listening.filter((socket) => isOfUsers(session, socket));
-  const connections = table.sockets.filter((socket) => isConnectionOf(session, vrf.index, socket));
-  const strangers = listening.filter((socket) => !listeners.includes(socket));
+  const { listeners, strangers, connections } = findSockets(session, vrf.index, table.sockets);
   found.push(...strangers.map((socket) => error(strangersListener(session, socket))));
   found.push(...listeners.flatMap((socket) => examineSocket(table, socket)));
   const opened = connections.filter(({ remotePort }) => remotePort === session.port);

@@ -1,6 +1,6 @@
-// Which keys are ours, and which sessions had one: by session, SendID, RecvID and fingerprint, never with octets. A key under IDs that we once had is
-// ours only with that fingerprint: an operator may use them after us. Kept beside the socket, on a file system that a
-// restart of the machine empties, as it empties every socket.
+// Which keys are ours: by session, SendID, RecvID and fingerprint, never with octets. A key under IDs that we once had is
+// ours only with that fingerprint: an operator may use them after us. And which sessions must be signed. Kept beside the
+// socket, on a file system that a restart of the machine empties, as it empties every socket.
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { type Static, Type } from "typebox";
 import { Value } from "typebox/value";
@@ -46,6 +46,11 @@ export class Ledger {
   /** Whether its connections had to be signed when this was last noted. */
   wasClosed(session: string): boolean {
     return this.#entries[session]?.[CLOSED] !== undefined;
+  }
+
+  /** What is not keyed any more may run without keys meanwhile, and is not closed for having been once. */
+  keepClosedOnly(sessions: ReadonlySet<string>): void {
+    for (const session of Object.keys(this.#entries)) if (!sessions.has(session)) this.noteClosed(session, false);
   }
 
   noteClosed(session: string, isClosed: boolean): void {

@@ -22,7 +22,7 @@ export function vrfIndexOf(
  * Whether the listener's owner may have the session's keys: whoever has a socket can read the keys that are on it. From port
  * 1024 on any local user can listen while the routing daemon is down.
  */
-export function isOfUsers(
+function isOfUsers(
   { port, driverSettings }: Pick<SessionConfiguration, "port" | "driverSettings">,
   { uid }: KernelSocket,
 ): boolean {
@@ -42,7 +42,7 @@ export function strangersListener({ driver }: Pick<SessionConfiguration, "driver
 const FIRST_FREE_PORT = 1024;
 
 /** A socket on which connections of the session are accepted. */
-export function isListenerOf(pairing: Pairing, vrfIndex: number | undefined, socket: KernelSocket): boolean {
+function isListenerOf(pairing: Pairing, vrfIndex: number | undefined, socket: KernelSocket): boolean {
   if (socket.state !== "listen" || socket.localPort !== pairing.port) return false;
   // One that is bound to no device may serve all VRFs (net.ipv4.tcp_l3mdev_accept)
   if (socket.interfaceIndex !== 0 && socket.interfaceIndex !== vrfIndex) return false;
@@ -55,7 +55,7 @@ export function isListenerOf(pairing: Pairing, vrfIndex: number | undefined, soc
  * A connection of the session, whoever opened it. One that is only half open belongs to no process, and gets the
  * listener's keys once it stands.
  */
-export function isConnectionOf(pairing: Pairing, vrfIndex: number | undefined, socket: KernelSocket): boolean {
+function isConnectionOf(pairing: Pairing, vrfIndex: number | undefined, socket: KernelSocket): boolean {
   if (socket.state === "listen" || socket.state === "syn-received") return false;
   if (!isInVrf(vrfIndex, socket)) return false;
   if (socket.remoteAddress !== pairing.remoteAddress || socket.localAddress !== pairing.localAddress) return false;
@@ -78,6 +78,27 @@ export function isConnectOf(
 /** A connection is bound to the device of its VRF, also where a listener of all VRFs has accepted it. */
 function isInVrf(vrfIndex = 0, { interfaceIndex }: Pick<KernelSocket, "interfaceIndex">): boolean {
   return interfaceIndex === vrfIndex;
+}
+
+export interface SessionSocketsFound {
+  readonly listeners: readonly KernelSocket[];
+  /** Listeners whose owner is not to have the session's keys. */
+  readonly strangers: readonly KernelSocket[];
+  readonly connections: readonly KernelSocket[];
+}
+
+/** Those of `sockets` that carry the session. */
+export function findSockets(
+  session: SessionConfiguration,
+  vrfIndex: number | undefined,
+  sockets: readonly KernelSocket[],
+): SessionSocketsFound {
+  const listening = sockets.filter((socket) => isListenerOf(session, vrfIndex, socket));
+  return {
+    listeners: listening.filter((socket) => isOfUsers(session, socket)),
+    strangers: listening.filter((socket) => !isOfUsers(session, socket)),
+    connections: sockets.filter((socket) => isConnectionOf(session, vrfIndex, socket)),
+  };
 }
 
 function isWildcard(address: string): boolean {

@@ -7,7 +7,7 @@ import type { SessionConfiguration } from "../core/configuration.ts";
 import { hardenProcess } from "./hardening.ts";
 import type { SocketKeyerLog } from "./keyed.ts";
 import { Ledger } from "./ledger.ts";
-import { startKeyerServer } from "./server.ts";
+import { type KeyerUser, startKeyerServer } from "./server.ts";
 import { SocketKeyer } from "./socketKeyer.ts";
 
 export interface KeyerOptions {
@@ -106,9 +106,10 @@ function interfaceIndex(name: string): number | undefined {
   }
 }
 
-/** The user's line of /etc/passwd: name:password:uid:gid:… */
-function userOf(user: string): { readonly uid: number; readonly gid: number } | undefined {
+/** By /etc/passwd, name:password:uid:gid:…; a number needs no line there. */
+function userOf(user: string): KeyerUser | undefined {
   const lines = readFileSync("/etc/passwd", "utf8").split("\n");
   const fields = lines.map((line) => line.split(":")).find(([name, , uid]) => name === user || uid === user);
-  return fields && { uid: Number(fields[2]), gid: Number(fields[3]) };
+  if (fields !== undefined) return { uid: Number(fields[2]), gid: Number(fields[3]) };
+  return /^\d+$/.test(user) ? { uid: Number(user), gid: undefined } : undefined;
 }

@@ -1,5 +1,5 @@
 // The keyer's unix socket: who may speak, and what is answered.
-import { chmod, chown, lstat, mkdir, unlink } from "node:fs/promises";
+import { chmod, chown, lstat, mkdir, stat, unlink } from "node:fs/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { peerCredentials } from "../control/peerCredentials.ts";
@@ -11,10 +11,16 @@ import { readLines, writeLine } from "./lines.ts";
 import { fromWireKey, type KeyerRequest, type KeyerSession, parseRequest, toWireObservation } from "./protocol.ts";
 import type { SocketKeyer } from "./socketKeyer.ts";
 
+export interface KeyerUser {
+  readonly uid: number;
+  /** Undefined: not known. */
+  readonly gid: number | undefined;
+}
+
 export interface KeyerServerOptions {
   readonly socketPath: string;
   /** Who beside root may speak: karpd's user. */
-  readonly user: { readonly uid: number; readonly gid: number } | undefined;
+  readonly user: KeyerUser | undefined;
   readonly keyer: SocketKeyer;
   readonly log: SocketKeyerLog;
 }
@@ -126,12 +132,12 @@ async function perform(keyer: SocketKeyer, { pid }: LocalCaller, request: KeyerR
 
 /** The directory keeps others out, and so does the mode of the socket, which is narrow before anyone can connect. */
 async function listen(server: Server, { socketPath: path, user }: KeyerServerOptions): Promise<void> {
-  const made = await mkdir(dirname(path), { recursive: true, mode: 0o750 });
+  const folder = dirname(path);
   const isRoot = process.geteuid?.() === 0;
-  if (made !== undefined) {
+  if ((await mkdir(folder, { recursive: true, mode: 0o750 })) !== undefined) {
     // The process's umask takes the right to enter
-    await chmod(dirname(path), 0o750);
-    if (isRoot && user !== undefined) await chown(dirname(path), 0, user.gid);
+    await chmod(folder, 0o750);
+    if (isRoot && user?.gid !== undefined) await chown(folder, 0, user.gid);
   }
   await removeStale(path);
   await new Promise<void>((resolve, reject) => {
@@ -140,7 +146,8 @@ async function listen(server: Server, { socketPath: path, user }: KeyerServerOpt
     );
     server.listen(path, resolve);
   });
-  if (isRoot && user !== undefined) await chown(path, 0, user.gid);
+  // Who may enter the folder may connect: systemd has made it for the unit's group
+  if (isRoot) await chown(path, 0, (await stat(folder)).gid);
   await chmod(path, 0o660);
 }
 

@@ -7,14 +7,7 @@ import { isHeldAs } from "./keptKey.ts";
 import type { HeldKey, Kernel, KernelSocket, OpenSocket } from "./kernel.ts";
 import { type Keyed, keyedOn, mustBeSigned, type SocketKeyerLog } from "./keyed.ts";
 import type { Ledger } from "./ledger.ts";
-import {
-  type InterfaceIndex,
-  isConnectionOf,
-  isListenerOf,
-  isOfUsers,
-  strangersListener,
-  vrfIndexOf,
-} from "./match.ts";
+import { findSockets, type InterfaceIndex, strangersListener, vrfIndexOf } from "./match.ts";
 import { type ConnectionKeys, observationOf } from "./observation.ts";
 import {
   addMissing,
@@ -113,12 +106,9 @@ export class SessionSockets {
     const vrf = vrfIndexOf(session, this.#options.indexOf);
     if (vrf === "missing") return { listeners: [], connections: [] };
     const sockets = this.#table.sockets.filter(({ cookie }) => !this.#destroyed.has(cookie));
-    return {
-      listeners: sockets.filter(
-        (socket) => isListenerOf(session, vrf.index, socket) && this.#isOfUsers(session, socket),
-      ),
-      connections: sockets.filter((socket) => isConnectionOf(session, vrf.index, socket) && socket.state !== "closing"),
-    };
+    const { listeners, strangers, connections } = findSockets(session, vrf.index, sockets);
+    for (const socket of strangers) this.sayOnce(`${session.name}: ${strangersListener(session, socket)}`);
+    return { listeners, connections: connections.filter(({ state }) => state !== "closing") };
   }
 
   /** Brings the session's sockets to what is wanted. */
@@ -171,12 +161,6 @@ export class SessionSockets {
     const text = `${name}: a connection to ${remoteAddress} that has only keys of somebody else (uid ${socket.uid}) is not keyed`;
     this.sayOnce(text);
     return true;
-  }
-
-  #isOfUsers(session: SessionConfiguration, socket: KernelSocket): boolean {
-    if (isOfUsers(session, socket)) return true;
-    this.sayOnce(`${session.name}: ${strangersListener(session, socket)}`);
-    return false;
   }
 
   #attempt(socket: KernelSocket, step: () => Failure | undefined | typeof GONE): Failure | undefined {

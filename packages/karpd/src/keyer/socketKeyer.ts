@@ -53,6 +53,7 @@ export class SocketKeyer implements Keyer {
   /** Other sessions than before. Sockets of those that are gone keep their keys. */
   reconfigure(sessions: readonly SessionConfiguration[]): void {
     const { ledger } = this.#options;
+    ledger.keepClosedOnly(new Set(sessions.filter(({ mode }) => mode !== "observe").map(({ name }) => name)));
     for (const name of this.#keyed.keys()) {
       if (!sessions.some((session) => session.name === name)) this.#keyed.delete(name);
     }
@@ -184,7 +185,9 @@ export class SocketKeyer implements Keyer {
 
 /** Whoever speaks for karpd: what the configuration only observes has no keys. */
 function observedOnly({ session: { mode, name } }: Keyed): string | undefined {
-  return mode === "observe" ? `session ${name} is in mode observe: nothing is installed` : undefined;
+  return mode === "observe"
+    ? `session ${name} is in mode observe for the keyer, which installs nothing: if it is not any more, systemctl reload karp-keyer`
+    : undefined;
 }
 
 function unknownSession(name: string): string {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { KeyerClient, KeyerUnavailable } from "../../src/keyer/client.ts";
 import { Ledger } from "../../src/keyer/ledger.ts";
@@ -122,4 +122,31 @@ test("whoever speaks another language, or too long, is cut off, and nothing that
   }
   assert.ok(!log.join("\n").includes(secret.slice(0, 12)));
   assert.equal((await client.sessions()).length, 1, "and the others are served as before");
+});
+
+test("a folder that the keyer makes itself, and its socket, are for root and karpd's group, at each start", {
+  skip: process.getuid?.() === 0 ? false : "only root can give a folder to a group",
+}, async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "karp-keyer-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const socketPath = join(folder, "run", "keyer.sock");
+  const umask = process.umask(0o117);
+  t.after(() => process.umask(umask));
+  const log = (): void => undefined;
+  const keyer = new SocketKeyer({ sessions: [], ledger: new Ledger(undefined, log), indexOf: () => undefined, log });
+  for (const user of [
+    { uid: 990, gid: 991 },
+    { uid: 990, gid: undefined },
+  ]) {
+    const server = await startKeyerServer({ socketPath, user, keyer, log });
+    const seen = [dirname(socketPath), socketPath].map((path) => statSync(path));
+    await server.close();
+    assert.deepEqual(
+      seen.map(({ uid, gid, mode }) => [uid, gid, (mode & 0o777).toString(8)]),
+      [
+        [0, 991, "750"],
+        [0, 991, "660"],
+      ],
+    );
+  }
 });

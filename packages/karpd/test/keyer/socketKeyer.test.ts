@@ -297,6 +297,19 @@ test("an opportunistic session that had a key stays closed over the keyer's rest
   }
 });
 
+test("a session that was without karp meanwhile, or only observed, is not closed for having been keyed once", async (t) => {
+  for (const meanwhile of [[], [session("observe")]]) {
+    const { kernel, keyer, restart } = bench(t);
+    await keyer.apply("r2", [key(1, "preferred")]);
+    restart().reconfigure(meanwhile);
+    const again = restart();
+    const [fresh, unsigned] = [listener(3n), connection(4n, false)];
+    kernel.sockets = [fresh, unsigned];
+    again.tick();
+    assert.deepEqual([fresh.ids, unsigned.isDestroyed], [[], false]);
+  }
+});
+
 test("after the keyer's own restart keys that it wrote before are deleted, on the word of its ledger", async (t) => {
   const { kernel, keyer, restart } = bench(t);
   const one = listener();
