@@ -14,6 +14,7 @@ import {
 } from "./twoRouters.ts";
 import {
   assertSessionVerified,
+  fromFirstSigned,
   sentBy,
   type Verification,
   type VerifiedConnection,
@@ -137,7 +138,7 @@ export async function assertCapture(
 ): Promise<VerifiedConnection> {
   lab.step("the capture, verified by independent code");
   const file = await endCapture(lab, setting);
-  const session = assertSessionVerified(lab, await verifyCapture(lab, file, setting.watch.mkts()));
+  const session = assertSessionVerified(lab, fromFirstSigned(await verifyCapture(lab, file, setting.watch.mkts())));
   const wanted = { r1: history.map(({ sendId }) => sendId), r2: history.map(({ recvId }) => recvId) };
   for (const [i, end] of ENDS.entries()) {
     const seen = sentBy(session, setting.addresses[i as 0 | 1]).runs.map(({ keyId }) => keyId);
