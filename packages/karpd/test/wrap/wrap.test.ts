@@ -283,7 +283,7 @@ test(
     assert.equal(await asked(), 2);
     // Without r3: half written, or taken out; the keyer is asked all the same
     writeFileSync(site.configuration, good);
-    await wrapped.complained(/(sessions read again: 2\n[^]*){2}/);
+    await wrapped.complained(/(sessions read again: 2\n[\s\S]*){2}/);
     assert.equal(await asked(), 3);
     wrapped.child.stdin?.end();
     assert.equal((await wrapped.ended).code, 0);
