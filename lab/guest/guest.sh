@@ -6,7 +6,7 @@ ip link set lo up
 output=$(echo $LAB_OUTPUT_DEVICE)
 stty -F "$output" raw -echo 2>/dev/null
 cd "$LAB_REPO" || exit 1
-setsid -w node --disable-warning=ExperimentalWarning lab/guest/main.ts "$LAB_SCENARIO" </dev/null >"$output" 2>&1
+setsid -w node --disable-warning=ExperimentalWarning "$LAB_DRIVER" "$LAB_SCENARIO" </dev/null >"$output" 2>&1
 echo $? >/run/lab/exit-code
 sync
 echo o >/proc/sysrq-trigger

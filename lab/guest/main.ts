@@ -1,10 +1,10 @@
-// Runs one scenario inside the guest: LAB_OUT is where results go, LAB_REPO the working tree.
+// Runs one scenario inside the guest: LAB_OUT is where results go, LAB_REPO the working tree, and the scenarios stand beside.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { guidePage } from "../lib/guidePage.ts";
 import { errorText, Lab, SkipError } from "../lib/lab.ts";
 import { EXIT_SKIPPED } from "../lib/result.ts";
-import { loadScenario } from "../lib/scenario.ts";
+import { importScenario } from "../lib/scenario.ts";
 
 async function main(name: string): Promise<number> {
   const lab = new Lab(name, {
@@ -13,7 +13,7 @@ async function main(name: string): Promise<number> {
     out: environment("LAB_OUT"),
   });
   try {
-    const scenario = await loadScenario(name);
+    const scenario = await importScenario(join(import.meta.dirname, "scenarios", `${name}.js`));
     lab.step(scenario.title);
     await scenario.run(lab);
     for (const name of scenario.shows ?? []) guidePage(lab, name).assertShown();

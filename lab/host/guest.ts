@@ -18,6 +18,8 @@ export interface Job {
   readonly repo: string;
   /** bin/karp.js of the karp to run. */
   readonly program: string;
+  /** guest/main.ts as one program, with the scenarios beside it. */
+  readonly driver: string;
   /** Existing folder for everything that the run leaves. */
   readonly out: string;
   readonly timeoutSeconds: number;
@@ -98,6 +100,7 @@ function prepare(machine: Machine, job: Job, folders: Omit<Folders, "console" | 
     LAB_REPO: folders.repo,
     LAB_OUT: folders.out,
     LAB_PROGRAM: job.program,
+    LAB_DRIVER: job.driver,
     LAB_NODE_DIR: folders.node,
     LAB_SCENARIO: job.scenario,
     LAB_OUTPUT_DEVICE: machine.outputDevice,

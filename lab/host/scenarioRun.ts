@@ -5,7 +5,7 @@ import { type Assertion, EXIT_SKIPPED, type ScenarioResult } from "../lib/result
 import { loadScenario } from "../lib/scenario.ts";
 import { type GuestEnd, type Machine, runGuest } from "./guest.ts";
 import { ensurePrevious } from "./previous.ts";
-import { ensureProgram } from "./program.ts";
+import { ensureDriver, ensureProgram } from "./program.ts";
 
 export const REPO = join(import.meta.dirname, "../..");
 const OUT = join(REPO, "lab/.out");
@@ -35,7 +35,9 @@ export async function runScenario(machine: Machine, wish: Wish, onOutput: (text:
   const out = makeOutFolder(wish.label);
   const { scenario, timeoutSeconds } = wish;
   const end = await runGuest(machine, {
-    ...{ scenario, timeoutSeconds, repo: REPO, program: await programIsThere(), out, onOutput },
+    ...{ scenario, timeoutSeconds, repo: REPO, out, onOutput },
+    program: await programIsThere(),
+    driver: await driverIsThere(),
     ...(memoryMegabytes !== undefined && { memoryMegabytes }),
   });
   const result = readResult(out);
@@ -59,6 +61,13 @@ let program: Promise<string> | undefined;
 function programIsThere(): Promise<string> {
   program ??= ensureProgram(REPO);
   return program;
+}
+
+let driver: Promise<string> | undefined;
+
+function driverIsThere(): Promise<string> {
+  driver ??= ensureDriver(REPO);
+  return driver;
 }
 
 function makeOutFolder(label: string): string {

@@ -1,4 +1,6 @@
 // All scenarios, some at a time, and the closing line.
+import { cpus } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
 import { loadScenario, scenarioNames } from "../lib/scenario.ts";
 import type { Machine } from "./guest.ts";
 import { MissingError, UsageError } from "./need.ts";
@@ -23,14 +25,15 @@ interface Planned extends Wish {
 export async function runSuite(options: SuiteOptions, say: (line: string) => void): Promise<number> {
   const queue = await plan(options);
   const outcomes: Outcome[] = [];
-  const worker = async (): Promise<void> => {
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      const outcome = await runOne(next, options);
-      outcomes.push(outcome);
-      report(outcome, say);
-    }
+  const run = async (next: Planned): Promise<void> => {
+    const outcome = await runOne(next, options);
+    outcomes.push(outcome);
+    report(outcome, say);
   };
-  await Promise.all(Array.from({ length: options.jobs }, worker));
+  const worker = async (): Promise<void> => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) await run(next);
+  };
+  await Promise.all([...Array.from({ length: options.jobs }, worker), fillIn(queue, run)]);
   return close(outcomes, options.requireAll, say);
 }
 
@@ -45,6 +48,28 @@ async function plan({ long, uml, qemu }: SuiteOptions): Promise<Planned[]> {
   }
   // Those that may take longest begin first, so that none is left alone at the end
   return planned.sort((one, other) => other.timeoutSeconds - one.timeoutSeconds);
+}
+
+const IDLE_SHARE = 0.4;
+const IDLE_SECONDS = 5;
+
+/** One more at a time while the others only let time pass; from the queue's end, where the short ones stand. */
+async function fillIn(queue: Planned[], run: (next: Planned) => Promise<void>): Promise<void> {
+  while (queue.length > 0) {
+    const before = processorTimes();
+    await delay(IDLE_SECONDS * 1000);
+    const now = processorTimes();
+    if ((now.idle - before.idle) / (now.all - before.all) < IDLE_SHARE) continue;
+    const next = queue.pop();
+    if (next !== undefined) await run(next);
+  }
+}
+
+/** Of all processors, since the machine's start. */
+function processorTimes(): { readonly idle: number; readonly all: number } {
+  const times = cpus().map((one) => one.times);
+  const all = times.reduce((sum, { user, nice, sys, idle, irq }) => sum + user + nice + sys + idle + irq, 0);
+  return { idle: times.reduce((sum, { idle }) => sum + idle, 0), all };
 }
 
 async function runOne({ machine, ...wish }: Planned, { requireAll }: SuiteOptions): Promise<Outcome> {

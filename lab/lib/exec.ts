@@ -1,6 +1,7 @@
 // Running programs inside the guest.
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
+import { runSmall } from "./spawner.ts";
 import { waitFor } from "./wait.ts";
 
 export interface ExecOptions {
@@ -20,13 +21,24 @@ export interface ExecResult {
 }
 
 /** Runs a program to its end; a failing program is a result, not an error. */
-export function exec(command: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
-  const [program, ...args] = inNamespace(command, options.namespace);
+export async function exec(command: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
+  const whole = inNamespace(command, options.namespace);
+  if (options.onStdout !== undefined) return await execWatched(whole, options);
+  const { cwd = process.cwd(), input = "", timeoutSeconds: seconds = DEFAULT_SECONDS } = options;
+  const { code, ...said } = await runSmall({ command: whole, cwd, input, seconds }).catch((cause: unknown) => {
+    throw new Error(`cannot start ${command.join(" ")}`, { cause });
+  });
+  return { code: code ?? undefined, ...said };
+}
+
+const DEFAULT_SECONDS = 60;
+
+function execWatched([program, ...args]: [string, ...string[]], options: ExecOptions): Promise<ExecResult> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       cwd: options.cwd,
-      stdio: ["pipe", "pipe", "pipe"],
-      timeout: (options.timeoutSeconds ?? 60) * 1000,
+      stdio: ["ignore", "pipe", "pipe"],
+      timeout: (options.timeoutSeconds ?? DEFAULT_SECONDS) * 1000,
       killSignal: "SIGKILL",
     });
     let stdout = "";
@@ -38,9 +50,7 @@ export function exec(command: readonly string[], options: ExecOptions = {}): Pro
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       stderr += text;
     });
-    child.stdin.on("error", () => {}); // a program need not read what we offer
-    child.stdin.end(options.input ?? "");
-    child.on("error", (cause) => reject(new Error(`cannot start ${command.join(" ")}`, { cause })));
+    child.on("error", (cause) => reject(new Error(`cannot start ${program}`, { cause })));
     child.on("close", (code) => resolve({ code: code ?? undefined, stdout, stderr }));
   });
 }

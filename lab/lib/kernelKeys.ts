@@ -1,7 +1,7 @@
 // The keys of another process's TCP connection as the kernel has them, with their counters: TCP_AO_GET_KEYS
 // (include/uapi/linux/tcp.h) on a duplicate of its socket (pidfd_getfd). For assertions only; karp has its own reader.
 import koffi from "koffi";
-import { must } from "./exec.ts";
+import { type ProcessSocket, socketsOf } from "./processSockets.ts";
 
 export interface KernelKey {
   readonly sendId: number;
@@ -66,12 +66,12 @@ export class KernelConnection {
   #place: (Place & { readonly pid: number }) | undefined;
 
   /** Keys of the one established connection of process `pid` with `remote`, on either end's `port` where one is given. */
-  async keys(namespace: string, pid: number, remote: string, port?: number): Promise<KernelKey[]> {
+  keys(pid: number, remote: string, port?: number): KernelKey[] {
     const known = this.#place;
     const keys = known?.pid === pid ? keysOfKnown(pid, known) : undefined;
     if (keys !== undefined) return keys;
     this.#place = undefined;
-    const fd = await connectionOf(namespace, pid, remote, port);
+    const fd = connectionOf(pid, remote, port);
     return duplicated(pid, fd, (own) => {
       this.#place = { pid, fd, cookie: cookieOf(own) };
       return readKeys(own, MAX_KEYS);
@@ -80,19 +80,32 @@ export class KernelConnection {
 }
 
 /** Keys of the one established TCP connection of process `pid` with `remote`, on either end's `port` where one is given. */
-export function kernelKeys(namespace: string, pid: number, remote: string, port?: number): Promise<KernelKey[]> {
-  return new KernelConnection().keys(namespace, pid, remote, port);
+export function kernelKeys(pid: number, remote: string, port?: number): KernelKey[] {
+  return new KernelConnection().keys(pid, remote, port);
 }
 
-/** To ask `ss` costs a user-mode kernel far more than to look at a socket that is known. */
-async function connectionOf(namespace: string, pid: number, remote: string, port?: number): Promise<number> {
-  const destination = remote.includes(":") ? `[${remote}]` : remote;
-  const ports = port === undefined ? [] : ["and", "(", "sport", "=", `:${port}`, "or", "dport", "=", `:${port}`, ")"];
-  const fds = await socketsOf(pid, ["ss", "-tnpH", "state", "established", "dst", destination, ...ports], namespace);
+/** Keys of all established connections of process `pid` with `remote`, each one's apart. */
+export function allKernelKeys(pid: number, remote: string, port?: number): KernelKey[][] {
+  const fds = connectionsOf(pid, remote, port);
+  return fds.map((fd) => duplicated(pid, fd, (own) => readKeys(own, MAX_KEYS)));
+}
+
+function connectionOf(pid: number, remote: string, port?: number): number {
+  const fds = connectionsOf(pid, remote, port);
   const [fd] = fds;
   if (fd === undefined || fds.length > 1)
     throw new Error(`process ${pid} has ${fds.length} connections with ${remote}`);
   return fd;
+}
+
+function connectionsOf(pid: number, remote: string, port?: number): number[] {
+  const isOurs = (one: ProcessSocket): boolean =>
+    one.state === "established" &&
+    one.remoteAddress === remote &&
+    (port === undefined || one.localPort === port || one.remotePort === port);
+  return socketsOf(pid)
+    .filter(isOurs)
+    .map(({ fd }) => fd);
 }
 
 /** Undefined: the descriptor is closed, which pidfd_getfd answers with EBADF; the connection has to be found anew. */
@@ -119,9 +132,9 @@ function cookieOf(fd: number): bigint {
 }
 
 /** Keys of the listening sockets of process `pid`, each socket's apart. */
-export async function listenerKeys(namespace: string, pid: number): Promise<KernelKey[][]> {
-  const fds = await socketsOf(pid, ["ss", "-tnpHl"], namespace);
-  return fds.map((fd) => duplicated(pid, fd, (own) => readKeys(own, MAX_LISTENER_KEYS)));
+export function listenerKeys(pid: number): KernelKey[][] {
+  const listeners = socketsOf(pid).filter(({ state }) => state === "listen");
+  return listeners.map(({ fd }) => duplicated(pid, fd, (own) => readKeys(own, MAX_LISTENER_KEYS)));
 }
 
 function duplicated<T>(pid: number, fd: number, use: (fd: number) => T): T {
@@ -136,11 +149,6 @@ function duplicated<T>(pid: number, fd: number, use: (fd: number) => T): T {
   } finally {
     close(pidfd);
   }
-}
-
-async function socketsOf(pid: number, command: readonly string[], namespace: string): Promise<number[]> {
-  const text = await must(command, { namespace });
-  return [...text.matchAll(new RegExp(`pid=${pid},fd=(\\d+)`, "g"))].map((match) => Number(match[1]));
 }
 
 function readKeys(fd: number, most: number): KernelKey[] {

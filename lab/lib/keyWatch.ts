@@ -1,6 +1,6 @@
 // Watches two routing daemons during a scenario: which keys their connection has, and how the kernel counts each one's segments.
 import { existsSync, readFileSync } from "node:fs";
-import { KernelConnection, type KernelKey } from "./kernelKeys.ts";
+import { allKernelKeys, KernelConnection, type KernelKey } from "./kernelKeys.ts";
 import type { Lab } from "./lab.ts";
 import type { RoutingDaemon } from "./routingDaemon.ts";
 import type { VerifierMkt } from "./verify.ts";
@@ -70,18 +70,27 @@ export class KeyWatch {
     return [...this.#growth[end].values()].sort((a, b) => a.first - b.first);
   }
 
+  /** Takes keys of all connections into account, once; counters are not followed. */
+  lookAtAll(): void {
+    for (const end of [0, 1] as const) {
+      const { pid, peering } = this.#daemons[end];
+      const all = allKernelKeys(pid, peering.remote, peering.port);
+      for (const key of all.flat()) this.#note(end, key);
+    }
+  }
+
   /** Once, in place of {@link start}: for a scenario with many sessions, which has a moment for each key. */
-  async look(): Promise<void> {
+  look(): void {
     this.#sample++;
     for (const end of [0, 1] as const) {
       this.#readFile(end);
-      await this.#readKernel(end);
+      this.#readKernel(end);
     }
   }
 
   async #run(): Promise<void> {
     while (!this.#isStopped) {
-      await this.look();
+      this.look();
       await passTime(SAMPLE_SECONDS);
     }
   }
@@ -94,9 +103,8 @@ export class KeyWatch {
     }
   }
 
-  async #readKernel(end: 0 | 1): Promise<void> {
-    const keys = await this.#kernelKeys(end).catch((): KernelKey[] => []); // no connection just now
-    for (const key of keys) {
+  #readKernel(end: 0 | 1): void {
+    for (const key of this.#kernelKeys(end)) {
       this.#note(end, key);
       const known = this.#growth[end].get(key.keyHex);
       if (key.good === 0 || known?.good === key.good) continue;
@@ -106,9 +114,13 @@ export class KeyWatch {
     }
   }
 
-  async #kernelKeys(end: 0 | 1): Promise<KernelKey[]> {
-    const { namespace, pid, peering } = this.#daemons[end];
-    return await this.#connections[end].keys(namespace, pid, peering.remote, peering.port);
+  #kernelKeys(end: 0 | 1): KernelKey[] {
+    const { pid, peering } = this.#daemons[end];
+    try {
+      return this.#connections[end].keys(pid, peering.remote, peering.port);
+    } catch {
+      return []; // no connection just now
+    }
   }
 
   /** What the kernel says of a key is surer than what stands in a file. */

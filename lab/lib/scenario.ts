@@ -36,8 +36,13 @@ export async function loadScenario(name: string): Promise<Scenario> {
   if (!scenarioNames().includes(name)) {
     throw new Error(`there is no scenario "${name}"; there are: ${scenarioNames().join(", ")}`);
   }
-  const module: unknown = await import(pathToFileURL(join(FOLDER, name, "scenario.ts")).href);
-  if (!isScenarioModule(module)) throw new Error(`scenarios/${name}/scenario.ts does not export a scenario`);
+  return await importScenario(join(FOLDER, name, "scenario.ts"));
+}
+
+/** @throws Error when there is none in the file */
+export async function importScenario(file: string): Promise<Scenario> {
+  const module: unknown = await import(pathToFileURL(file).href);
+  if (!isScenarioModule(module)) throw new Error(`${file} does not export a scenario`);
   return module.scenario;
 }
 

@@ -179,7 +179,7 @@ async function assertCounters(
     const isClean = (key?.good ?? 0) > 0 && key?.bad === 0 && session.trouble === 0;
     lab.check(`${session.local}: the speaker's counters`, isClean, JSON.stringify(session.keys));
     const read = async (key: HandKey) => {
-      const all = await kernelKeys("r2", bird.pid, session.local);
+      const all = kernelKeys(bird.pid, session.local);
       return all.find(({ sendId }) => sendId === key.sendId.r2);
     };
     const before = [await read(old), await read(next)];

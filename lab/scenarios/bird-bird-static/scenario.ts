@@ -98,7 +98,7 @@ async function assertKernelKeys(lab: Lab, birds: readonly [Bird, Bird], old: Han
   for (const [i, end] of ENDS.entries()) {
     const bird = birds[i] as Bird;
     const good = async (key: HandKey): Promise<number> => {
-      const all = await kernelKeys(end, bird.pid, bird.options.peering.remote);
+      const all = kernelKeys(bird.pid, bird.options.peering.remote);
       return all.find(({ sendId }) => sendId === key.sendId[end])?.good ?? -1;
     };
     const before = [await good(old), await good(next)] as const;

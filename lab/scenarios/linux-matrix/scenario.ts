@@ -23,7 +23,7 @@ export const scenario: Scenario = {
     const histories: KeyRow[][] = [];
     for (const session of sessions) {
       histories.push([await waitFirstKey(lab, session)]);
-      await session.watch.look();
+      session.watch.look();
     }
     for (const initiator of [0, 1] as const) {
       lab.step(`all sessions roll at once, asked for at ${ENDS[initiator]}`);
@@ -39,7 +39,7 @@ async function waitNext(lab: Lab, session: MatrixSession, history: readonly KeyR
   const name = `${session.kind.name}, rollover ${history.length}`;
   const next = await waitForOther(session, history.at(-1) as KeyRow, `${name}: both ends to use the next key`);
   lab.check(`${name}: both ends use the next key`, true, next.fingerprint);
-  await session.watch.look();
+  session.watch.look();
   return next;
 }
 

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { bird } from "../../lib/bird.ts";
 import { exec, must } from "../../lib/exec.ts";
 import { type Frr, frr } from "../../lib/frr.ts";
+import { kernelKeys } from "../../lib/kernelKeys.ts";
 import { Keyer } from "../../lib/keyer.ts";
 import type { Lab } from "../../lib/lab.ts";
 import { assertUnbroken, bothCurrent, keySession, rollOver, waitFirstKey, waitForOther } from "../../lib/rollovers.ts";
@@ -41,7 +42,7 @@ async function keyerKilled(lab: Lab, setting: TwoRouters, keyer: Keyer): Promise
   const next = await waitForOther(setting, old, "the interrupted rollover to end", 120);
   lab.check("the rollover ends once the keyer is back", true, `${old.fingerprint} -> ${next.fingerprint}`);
   await rollOver(lab, setting, 0, "after the keyer's restart");
-  const isTidy = async (): Promise<boolean> => (await connectionKeys(setting.daemons[0])) === 1;
+  const isTidy = (): boolean => connectionKeys(setting.daemons[0]) === 1;
   await waitFor("keys that were dropped meanwhile to go", isTidy, { seconds: 60 });
   lab.check("no key that was dropped stays on the connection", true);
 }
@@ -64,7 +65,7 @@ async function bgpdRestarted(lab: Lab, setting: TwoRouters): Promise<void> {
   await bgpd.end("SIGKILL");
   await bgpd.start();
   for (const daemon of setting.daemons) await daemon.waitEstablished(setting.routes, 60);
-  lab.check("the session is up again with all routes, signed", (await connectionKeys(bgpd)) > 0);
+  lab.check("the session is up again with all routes, signed", connectionKeys(bgpd) > 0);
   await karp.start();
   await waitFirstKey(lab, setting);
   await rollOver(lab, setting, 0, "after bgpd's restart", { seconds: 120 });
@@ -128,7 +129,6 @@ async function established(): Promise<number> {
   return text.split("\n").filter(Boolean).length;
 }
 
-async function connectionKeys(daemon: RoutingDaemon): Promise<number> {
-  const { kernelKeys } = await import("../../lib/kernelKeys.ts");
-  return (await kernelKeys(daemon.namespace, daemon.pid, daemon.peering.remote)).length;
+function connectionKeys(daemon: RoutingDaemon): number {
+  return kernelKeys(daemon.pid, daemon.peering.remote).length;
 }

@@ -121,7 +121,7 @@ async function secondKey(lab: Lab, many: ManySessions, handouts: readonly Handou
 /** Waits until r1's listener has so many, or more. */
 function keysOnListener({ near }: ManySessions, least: number): Promise<number> {
   const count = async (): Promise<number> => {
-    const found = Math.max(0, ...(await listenerKeys("r1", near.pid)).map(({ length }) => length));
+    const found = Math.max(0, ...listenerKeys(near.pid).map(({ length }) => length));
     if (found < least) throw new Error(`${found} keys`);
     return found;
   };

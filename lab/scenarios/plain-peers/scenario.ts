@@ -96,7 +96,7 @@ function assertSame(lab: Lab, when: string, now: Record<string, string>, before:
 }
 
 async function assertListener(lab: Lab, { daemons }: TwoRouters<Bird>): Promise<void> {
-  const sockets = await listenerKeys("r1", daemons[0].pid);
+  const sockets = listenerKeys(daemons[0].pid);
   const keyed = sockets.filter((keys) => keys.length > 0);
   lab.equal(
     "r1: listening sockets that have keys, and how many",

@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import type { Bird } from "../../lib/bird.ts";
 import { must } from "../../lib/exec.ts";
-import { kernelKeys, listenerKeys } from "../../lib/kernelKeys.ts";
+import { allKernelKeys, kernelKeys, listenerKeys } from "../../lib/kernelKeys.ts";
 import type { Lab } from "../../lib/lab.ts";
 import { assertAllSigned, keySession, rollOver, startKarp, waitFirstKey } from "../../lib/rollovers.ts";
 import type { Scenario } from "../../lib/scenario.ts";
@@ -35,7 +35,7 @@ export const scenario: Scenario = {
 
 /** r2's key of its connection, as the kernel has it. */
 async function keyInUse({ daemons }: Setting) {
-  const [key, ...others] = await kernelKeys("r2", daemons[1].pid, "10.0.0.1");
+  const [key, ...others] = kernelKeys(daemons[1].pid, "10.0.0.1");
   if (key === undefined || others.length > 0) throw new Error(`${others.length + 1} keys at r2, one was expected`);
   return key;
 }
@@ -86,8 +86,8 @@ async function assertUnusable(
     const namespace = ENDS[i] ?? "";
     if (!ends.includes(namespace)) continue;
     const gone = async (): Promise<boolean> => {
-      const listening = (await listenerKeys(namespace, daemon.pid)).flat();
-      const connected = await kernelKeys(namespace, daemon.pid, daemon.peering.remote).catch(() => []);
+      const listening = listenerKeys(daemon.pid).flat();
+      const connected = allKernelKeys(daemon.pid, daemon.peering.remote).flat();
       return [...listening, ...connected].every(({ keyHex }) => keyHex !== key.keyHex);
     };
     await waitFor(`${when}: ${namespace}'s kernel to have forgotten the key`, gone, { seconds: 30 });
