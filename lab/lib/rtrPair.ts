@@ -13,6 +13,8 @@ export const RTR_PORT = 323;
 export interface RtrEndOptions {
   /** IPv4 through IPv6 sockets: the server listens on [::] for both, the client connects to ::ffff:A.B.C.D. */
   readonly isMapped?: boolean;
+  /** Of the client, all at once; default 1. */
+  readonly connections?: number;
 }
 
 /** The client runs under `karp wrap`; the server only listens. */
@@ -47,12 +49,13 @@ export class RtrEnd implements RoutingDaemon {
 
   async start(): Promise<void> {
     const { namespace, peering } = this;
-    const { isMapped = false } = this.#options;
+    const { isMapped = false, connections = 1 } = this.#options;
     const plain = this.#role === "client" ? peering.remote : peering.local;
     const mapped = this.#role === "client" ? `::ffff:${plain}` : "::";
     const address = isMapped ? mapped : plain;
+    const more = this.#role === "client" ? [String(connections)] : [];
     const program = join(this.#lab.repo, "lab/lib/rtrPair.py");
-    const own = ["python3", "-B", program, this.#role, address, String(RTR_PORT), this.#file];
+    const own = ["python3", "-B", program, this.#role, address, String(RTR_PORT), this.#file, ...more];
     const command = this.#role === "client" ? [...wrapper(this.#lab, namespace), ...own] : own;
     const log = join(this.#lab.out, `${namespace}.rtr.log`);
     this.#daemon = new Daemon(`RTR ${this.#role} of ${namespace}`, command, log, { namespace });
@@ -63,8 +66,18 @@ export class RtrEnd implements RoutingDaemon {
     await this.#daemon?.end(signal);
   }
 
+  /** A server closes its listener and opens another; a client opens one connection more. */
+  again(): void {
+    process.kill(this.pid, "SIGUSR1");
+  }
+
+  /** How many are up. */
+  connections(): number {
+    return this.#read().connections;
+  }
+
   async status(): Promise<SessionStatus> {
-    const { since, count } = JSON.parse(readFileSync(this.#file, "utf8")) as { since: number; count: number };
+    const { since, count } = this.#read();
     return {
       since: new Date(since * 1000).toISOString().replace("T", " ").replace("Z", ""),
       info: count > 0 ? "Established" : "waiting",
@@ -78,5 +91,9 @@ export class RtrEnd implements RoutingDaemon {
       return status.info === "Established" ? status : undefined;
     };
     return await waitFor(`${this.namespace}'s RTR connection`, up, { seconds });
+  }
+
+  #read(): { readonly since: number; readonly count: number; readonly connections: number } {
+    return JSON.parse(readFileSync(this.#file, "utf8"));
   }
 }
