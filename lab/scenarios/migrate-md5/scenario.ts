@@ -2,8 +2,8 @@
 // both routers together: the session goes down once and comes back with TCP-AO.
 import { readFileSync } from "node:fs";
 import { type Bird, bird, sameSince } from "../../lib/bird.ts";
-import type { Karp } from "../../lib/karp.ts";
 import type { Lab } from "../../lib/lab.ts";
+import { migrate, waitBothHold } from "../../lib/migrate.ts";
 import { assertAllSigned, assertUnbroken, bothCurrent, rollOver, startKarp } from "../../lib/rollovers.ts";
 import type { Scenario } from "../../lib/scenario.ts";
 import { beginCapture, ENDS, setUpTwoRouters, type TwoRouters, takeBaseline } from "../../lib/twoRouters.ts";
@@ -24,7 +24,7 @@ export const scenario: Scenario = {
     });
     await takeBaseline(setting);
     for (const karp of setting.karps) await startKarp(lab, karp);
-    await bothHold(setting);
+    await waitBothHold(setting);
     await planOnly(lab, setting);
     await neighbourNotReady(lab, setting);
     await neighbourHalfReady(lab, setting);
@@ -32,23 +32,12 @@ export const scenario: Scenario = {
   },
 };
 
-async function bothHold({ karps }: Setting): Promise<void> {
-  for (const karp of karps) {
-    const holds = async (): Promise<boolean> => (await karp.keys()).some(({ state }) => state === "held");
-    await waitFor(`${karp.options.namespace}'s karp to hold a key`, holds, { seconds: 60 });
-  }
-}
-
 function filesOf(setting: Setting): readonly string[] {
   return setting.daemons.flatMap((daemon, i) =>
     [daemon.configuration, daemon.peering.keyFile, setting.karps[i as 0 | 1].file].map((file) =>
       readFileSync(file, "utf8"),
     ),
   );
-}
-
-function migrate(karp: Karp, ...words: readonly string[]): ReturnType<Karp["cli"]> {
-  return karp.cli("migrate", karp.session.name, "--config", karp.file, ...words);
 }
 
 async function planOnly(lab: Lab, setting: Setting): Promise<void> {

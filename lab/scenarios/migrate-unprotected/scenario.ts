@@ -1,8 +1,8 @@
 // From no authentication to karp with `karp migrate`: alone it takes nothing down and goes back; at both ends the session
 // goes down once and comes back with TCP-AO. Then a freeze at one end keeps the other from rolling, and its end lets it.
 import type { Bird } from "../../lib/bird.ts";
-import type { Karp } from "../../lib/karp.ts";
 import type { Lab } from "../../lib/lab.ts";
+import { migrate } from "../../lib/migrate.ts";
 import { assertAllSigned, assertUnbroken, bothCurrent, startKarp, waitForOther } from "../../lib/rollovers.ts";
 import type { Scenario } from "../../lib/scenario.ts";
 import { beginCapture, ENDS, setUpTwoBirds, type TwoRouters, takeBaseline } from "../../lib/twoRouters.ts";
@@ -69,8 +69,4 @@ async function frozen(lab: Lab, setting: Setting): Promise<void> {
   const next = await waitForOther(setting, key, "the rollover that waited", 90);
   lab.check("after the thaw the keys roll", true, next.fingerprint);
   await assertUnbroken(lab, setting, "thawed");
-}
-
-function migrate(karp: Karp, ...words: readonly string[]): ReturnType<Karp["cli"]> {
-  return karp.cli("migrate", karp.session.name, "--config", karp.file, ...words);
 }

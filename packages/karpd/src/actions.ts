@@ -1,6 +1,5 @@
 import type { LifeSetting } from "./cli/lifeCommands.ts";
 import type { CommandActions } from "./cli/program.ts";
-import type { SessionConfiguration } from "./core/configuration.ts";
 import type { Handover } from "./ports/handover.ts";
 import type { DriverKinds } from "./runtime/driverSet.ts";
 import { version } from "./version.ts";
@@ -105,13 +104,16 @@ async function driverKinds(): Promise<DriverKinds> {
 async function lifeSetting(): Promise<LifeSetting> {
   const { drivers, systemClock } = await import("./drivers/index.ts");
   const { driverOptions } = await import("./runtime/driverSet.ts");
-  const { carryOns, handovers } = await import("./drivers/handovers.ts");
+  const { handovers } = await import("./drivers/handovers.ts");
+  const { KeyerClient } = await import("./keyer/client.ts");
   const log = (level: string, text: string): void => {
     if (level === "error" || level === "warning") console.error(`karp: ${text}`);
   };
-  const handoverOf = (driver: string): Handover | undefined => handovers[driver]?.({ clock: systemClock, log });
-  const carryOnOf = (session: SessionConfiguration): readonly string[] => carryOns[session.driver]?.(session) ?? [];
-  return { ...driverOptions(drivers), handoverOf, carryOnOf };
+  const handoverOf = (driver: string, socketPath: string): Handover | undefined => {
+    const keyer = new KeyerClient({ socketPath });
+    return handovers[driver]?.({ clock: systemClock, log, keyer: async () => keyer });
+  };
+  return { ...driverOptions(drivers), handoverOf };
 }
 
 /** Prints what was found, which says all there is to say; a finding that is an error ends in exit status 1. */

@@ -2,7 +2,7 @@ export { type DescribedSocket, describeSocket, duplicateDescriptor, duplicateSoc
 export { destroySocket, listTcpSockets } from "./diagnostics.ts";
 export { LinuxTcpAoError, type LinuxTcpAoErrorCode, type TcpAoOperation } from "./errors.ts";
 export { findSocketHolders, type SocketHolder } from "./holders.ts";
-export type { KernelSocket } from "./inetDiag.ts";
+export type { AddressRange, KernelSocket } from "./inetDiag.ts";
 export {
   observeTcpAo,
   type PeerKey,

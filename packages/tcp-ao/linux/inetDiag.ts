@@ -22,6 +22,13 @@ export interface KernelSocket {
   readonly uid: number;
   /** Of an IPv6 listener: it takes no IPv4 connections, so keys of IPv4 peers do nothing there. */
   readonly isIpv6Only?: boolean;
+  /** For whom the socket has a TCP MD5 key; absent: for nobody, or the process may not know (CAP_NET_ADMIN). */
+  readonly md5Peers?: readonly AddressRange[];
+}
+
+export interface AddressRange {
+  readonly address: string;
+  readonly prefixLength: number;
 }
 
 /** SOCK_DIAG_BY_FAMILY and SOCK_DESTROY. */
@@ -29,6 +36,9 @@ export const SOCK_DIAG_BY_FAMILY = 20;
 export const SOCK_DESTROY = 21;
 const IPPROTO_TCP = 6;
 const INET_DIAG_SKV6ONLY = 11;
+const INET_DIAG_MD5SIG = 18;
+/** sizeof(struct tcp_diag_md5sig): family:u8 prefix length:u8 key length:u16 address[16] key[80]. */
+const MD5SIG_BYTES = 100;
 /** sizeof(struct inet_diag_req_v2) and inet_diag_msg. */
 const REQUEST_BYTES = 56;
 const ANSWER_BYTES = 72;
@@ -95,7 +105,9 @@ export function decodeSocket(payload: Uint8Array): KernelSocket | undefined {
   const domain = domainOf(view.getUint8(0));
   const state = STATES.get(view.getUint8(1));
   if (state === undefined) return undefined;
-  const v6Only = decodeAttributes(payload.subarray(ANSWER_BYTES)).get(INET_DIAG_SKV6ONLY)?.[0];
+  const attributes = decodeAttributes(payload.subarray(ANSWER_BYTES));
+  const v6Only = attributes.get(INET_DIAG_SKV6ONLY)?.[0];
+  const md5Peers = decodeMd5Peers(attributes.get(INET_DIAG_MD5SIG) ?? new Uint8Array());
   return {
     domain,
     state,
@@ -108,7 +120,19 @@ export function decodeSocket(payload: Uint8Array): KernelSocket | undefined {
     cookie: view.getBigUint64(44, true),
     uid: view.getUint32(64, true),
     ...(domain === "ipv6" && state === "listen" && v6Only !== undefined && { isIpv6Only: v6Only !== 0 }),
+    ...(md5Peers.length > 0 && { md5Peers }),
   };
+}
+
+/** The kernel tells the keys as well: they are overwritten where they stand. */
+function decodeMd5Peers(bytes: Uint8Array): readonly AddressRange[] {
+  if (bytes.length % MD5SIG_BYTES !== 0) throw malformed(`TCP MD5 keys in ${bytes.length} octets`);
+  return Array.from({ length: bytes.length / MD5SIG_BYTES }, (_, i) => {
+    const entry = bytes.subarray(i * MD5SIG_BYTES, (i + 1) * MD5SIG_BYTES);
+    entry.fill(0, 20);
+    const [family = 0, prefixLength = 0] = entry;
+    return { address: addressAt(entry, 4, domainOf(family)), prefixLength };
+  });
 }
 
 function domainOf(family: number): KernelSocket["domain"] {

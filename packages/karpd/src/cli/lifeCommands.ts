@@ -2,7 +2,6 @@ import { setTimeout as delay } from "node:timers/promises";
 import { formatProblems } from "../config/formatProblems.ts";
 import { loadConfiguration } from "../config/loadConfiguration.ts";
 import type { LoadOptions } from "../config/settings.ts";
-import type { SessionConfiguration } from "../core/configuration.ts";
 import { type Migration, migrate, migrationPlan, RolledBack } from "../migrate/migrate.ts";
 import { type Handover, HandoverFailure } from "../ports/handover.ts";
 import { manage, type Site, type Told, unmanage } from "../unmanage/unmanage.ts";
@@ -10,8 +9,8 @@ import type { LifeOptions, MigrateOptions } from "./life.ts";
 import { CommandFailure } from "./text.ts";
 
 export interface LifeSetting extends Pick<LoadOptions, "driverSchemas" | "driverAbilities"> {
-  readonly handoverOf: (driver: string) => Handover | undefined;
-  readonly carryOnOf: (session: SessionConfiguration) => readonly string[];
+  /** @param keyerSocket where the keyer serves, for drivers that need it */
+  readonly handoverOf: (driver: string, keyerSocket: string) => Handover | undefined;
 }
 
 /** `karp unmanage` and `karp manage`. */
@@ -36,8 +35,8 @@ export async function migrateSession(
   if (handover === undefined) {
     const kind = site.session.driver;
     throw new CommandFailure(
-      `driver ${kind} keeps no configuration of the routing daemon: set mode: opportunistic for ${session} at both ends, ` +
-        "after taking passwords of this neighbour out of the routing daemon",
+      `driver ${kind} does not know what protects the session now: set mode: opportunistic for ${session} at both ends, ` +
+        "and take passwords of this neighbour out of the routing daemon",
     );
   }
   const say = (line: string): void => console.error(`${new Date().toISOString()} ${line}`);
@@ -81,7 +80,7 @@ function asked(text: string, { json }: LifeOptions): string {
 }
 
 async function siteOf(name: string, options: LifeOptions, setting: LifeSetting): Promise<Site> {
-  const { handoverOf, carryOnOf, ...loading } = setting;
+  const { handoverOf, ...loading } = setting;
   const loaded = await loadConfiguration(options.config, loading);
   if (!loaded.ok) throw new CommandFailure(formatProblems(loaded.problems));
   const { sessions } = loaded.configuration;
@@ -92,12 +91,11 @@ async function siteOf(name: string, options: LifeOptions, setting: LifeSetting):
       `there is no session ${name}; ${names === "" ? "none is configured" : `there are ${names}`}`,
     );
   }
-  const { store, control } = loaded.daemon;
+  const { store, control, keyer } = loaded.daemon;
   return {
     session,
     store,
     socketPath: options.socket ?? control.socketPath,
-    handover: handoverOf(session.driver),
-    carryOn: carryOnOf(session),
+    handover: handoverOf(session.driver, keyer.socketPath),
   };
 }

@@ -29,6 +29,8 @@ export interface DriverRegistration {
   /** What it can put into its routing daemon. */
   readonly algorithms: readonly MktAlgorithm[];
   readonly tcpOptions: readonly ("covered" | "omitted")[];
+  /** Its keys go through the keyer. */
+  readonly usesKeyer?: true;
   /** What only one session may have. */
   claims?(session: SessionConfiguration): readonly Claim[];
   create(context: DriverContext): RegisteredDriver;
@@ -44,6 +46,8 @@ const everything = {
   tcpOptions: ["covered", "omitted"],
 } as const;
 
+const keyed = { ...everything, usesKeyer: true } as const;
+
 /** BIRD cuts the MAC of HMAC-SHA-256 to 96 bits, and has no word for leaving TCP options out of the MAC. */
 const whatBirdCan = { algorithms: ["aes-128-cmac-96", "hmac-sha-1-96"], tcpOptions: ["covered"] } as const;
 
@@ -57,11 +61,13 @@ export const drivers = {
   },
   endpoint: { settingsSchema: endpoint, ...everything, create: createEndpointDriver },
   exec: { settingsSchema: exec, ...everything, create: (context) => inTurns(createExecDriver(context)) },
-  frr: { settingsSchema: frr, ...everything, create: (context) => inTurns(createFrrDriver(context)) },
-  gobgp: { settingsSchema: gobgp, ...everything, create: (context) => inTurns(createGobgpDriver(context)) },
-  linux: { settingsSchema: linux, ...everything, create: (context) => inTurns(createLinuxDriver(context)) },
+  frr: { settingsSchema: frr, ...keyed, create: (context) => inTurns(createFrrDriver(context)) },
+  gobgp: { settingsSchema: gobgp, ...keyed, create: (context) => inTurns(createGobgpDriver(context)) },
+  linux: { settingsSchema: linux, ...keyed, create: (context) => inTurns(createLinuxDriver(context)) },
   keychain: { settingsSchema: keychain, ...everything, create: (context) => inTurns(createKeychainDriver(context)) },
 } as const satisfies Readonly<Record<string, DriverRegistration>>;
 
 /** Those whose keys go through the keyer. */
-export const keyedDrivers: ReadonlySet<string> = new Set(["linux", "frr", "gobgp"]);
+export const keyedDrivers: ReadonlySet<string> = new Set(
+  Object.entries(drivers).flatMap(([name, kind]) => ("usesKeyer" in kind ? [name] : [])),
+);

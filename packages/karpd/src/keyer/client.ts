@@ -1,6 +1,6 @@
 import { connect, type Socket } from "node:net";
 import { peerCredentials } from "../control/peerCredentials.ts";
-import type { Keyer } from "../ports/keyer.ts";
+import type { Keyer, SocketSurvey } from "../ports/keyer.ts";
 import type { ApplyOutcome, DriverFinding, DriverKey, ObserveOutcome, RevokeOutcome } from "../ports/routingDriver.ts";
 import { readLines, writeLine } from "./lines.ts";
 import {
@@ -67,6 +67,16 @@ export class KeyerClient implements Keyer {
 
   async examine(session: string): Promise<readonly DriverFinding[]> {
     return await this.#ask("examine", { request: "examine", session });
+  }
+
+  async survey(session: string): Promise<SocketSurvey> {
+    return await this.#ask("survey", { request: "survey", session });
+  }
+
+  /** Has it read its configuration again. @throws KeyerUnavailable when nothing was changed */
+  async reload(): Promise<void> {
+    const { refused } = await this.#ask("reload", { request: "reload" });
+    if (refused !== undefined) throw new KeyerUnavailable(`the keyer keeps what it read before: ${refused}`);
   }
 
   /** For supervisors: `fd` is a descriptor of this process. */

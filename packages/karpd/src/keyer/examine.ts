@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import type { SessionConfiguration } from "../core/configuration.ts";
+import { md5InTheWay } from "../drivers/shared/md5InTheWay.ts";
 import { messageOf, printable } from "../drivers/text.ts";
 import type { DriverFinding } from "../ports/routingDriver.ts";
 import type { Kernel, KernelSocket } from "./kernel.ts";
-import { findSockets, type InterfaceIndex, strangersListener, vrfIndexOf } from "./match.ts";
+import { findSockets, hasMd5For, type InterfaceIndex, strangersListener, vrfIndexOf } from "./match.ts";
 import { GONE, type SocketTable } from "./socketTable.ts";
 
 /** What can be seen of a session's sockets without changing anything. */
@@ -19,6 +20,9 @@ export function examineSession(
   const { listeners, strangers, connections } = findSockets(session, vrf.index, table.sockets);
   found.push(...strangers.map((socket) => error(strangersListener(session, socket))));
   found.push(...listeners.flatMap((socket) => examineSocket(table, socket)));
+  if ([...listeners, ...connections].some((socket) => hasMd5For(session, socket))) {
+    found.push(error(md5InTheWay(session)));
+  }
   const opened = connections.filter(({ remotePort }) => remotePort === session.port);
   const signed = opened.filter((socket) => isSigned(table, socket));
   if (signed.length > 0)

@@ -1,4 +1,5 @@
 // Which sockets carry which session.
+import { BlockList } from "node:net";
 import type { SessionConfiguration } from "../core/configuration.ts";
 import type { DescribedSocket, KernelSocket } from "./kernel.ts";
 
@@ -103,4 +104,15 @@ export function findSockets(
 
 function isWildcard(address: string): boolean {
   return address === "0.0.0.0" || address === "::";
+}
+
+/** Whether the socket has a TCP MD5 key for the session's neighbour: then the kernel takes none of TCP-AO for it. */
+export function hasMd5For({ remoteAddress }: Pairing, { md5Peers = [] }: KernelSocket): boolean {
+  const family = remoteAddress.includes(":") ? "ipv6" : "ipv4";
+  return md5Peers.some(({ address, prefixLength }) => {
+    if (address.includes(":") !== (family === "ipv6")) return false;
+    const range = new BlockList();
+    range.addSubnet(address, prefixLength, family);
+    return range.check(remoteAddress, family);
+  });
 }

@@ -43,6 +43,8 @@ const apply = Type.Object({ id, request: Type.Literal("apply"), session: session
 const observe = Type.Object({ id, request: Type.Literal("observe"), session: sessionName }, closed);
 const revoke = Type.Object({ id, request: Type.Literal("revoke"), session: sessionName, keep: keys }, closed);
 const examine = Type.Object({ id, request: Type.Literal("examine"), session: sessionName }, closed);
+const survey = Type.Object({ id, request: Type.Literal("survey"), session: sessionName }, closed);
+const reload = Type.Object({ id, request: Type.Literal("reload") }, closed);
 /** From a supervisor: `fd` is a descriptor of the process that asks, a TCP socket that is not connected yet. */
 const keySocket = Type.Object(
   {
@@ -55,7 +57,7 @@ const keySocket = Type.Object(
 );
 const sessions = Type.Object({ id, request: Type.Literal("sessions") }, closed);
 
-export const requestSchema = Type.Union([apply, observe, revoke, examine, keySocket, sessions]);
+export const requestSchema = Type.Union([apply, observe, revoke, examine, survey, reload, keySocket, sessions]);
 export type KeyerRequest = Static<typeof requestSchema>;
 export type WireKey = Static<typeof keySchema>;
 
@@ -111,6 +113,17 @@ const findings = Type.Array(
   ),
 );
 
+const socketSurvey = Type.Object(
+  {
+    isUp: Type.Boolean(),
+    isKeyed: Type.Boolean(),
+    hasMd5: Type.Boolean(),
+    othersKeyIds: Type.Array(keyId),
+    hasKeys: Type.Boolean(),
+  },
+  closed,
+);
+
 /** What became of a socket that a supervisor wants to connect. */
 const keySocketOutcome = Type.Union([
   /** It has the keys: connect it. */
@@ -150,6 +163,9 @@ export const resultSchemas = {
   observe: observeOutcome,
   revoke: revokeOutcome,
   examine: findings,
+  survey: socketSurvey,
+  /** `refused`: why nothing was changed. */
+  reload: Type.Object({ refused: Type.Optional(sentence) }, closed),
   keySocket: keySocketOutcome,
   sessions: Type.Array(keyerSession),
 } as const;

@@ -34,7 +34,7 @@ export class KeyerRefused extends Error {
   override readonly name = "KeyerRefused";
 }
 
-/** `karp keyer`: until SIGTERM or SIGINT; SIGHUP reads the configuration again. Keys stay in place when it ends. */
+/** `karp keyer`: until SIGTERM or SIGINT; SIGHUP, and each reload of karpd, reads the configuration again. Keys stay in place when it ends. */
 export async function runKeyer(options: KeyerOptions): Promise<void> {
   const { log } = options;
   const doubts = hardenProcess((text) => log("warning", text));
@@ -53,7 +53,7 @@ export async function runKeyer(options: KeyerOptions): Promise<void> {
   if (user === undefined && options.user !== undefined) {
     throw new KeyerRefused(`there is no user ${options.user}: whose karpd may speak to the keyer? (--user)`);
   }
-  const server = await startKeyerServer({ socketPath, user, keyer, log });
+  const server = await startKeyerServer({ socketPath, user, keyer, log, reload: () => reload(options, keyer) });
   log("info", `the keyer serves ${socketPath}, ${keyer.sessions.length} session(s)`);
   const timer = setInterval(() => tick(keyer, log), TICK_MILLISECONDS);
   tick(keyer, log);
@@ -74,14 +74,17 @@ function keyedOnly(sessions: readonly SessionConfiguration[], { keyedDrivers }: 
   return sessions.filter(({ driver }) => keyedDrivers.has(driver));
 }
 
-async function reload(options: KeyerOptions, keyer: SocketKeyer): Promise<void> {
+/** @returns why nothing was changed; undefined: it was read */
+async function reload(options: KeyerOptions, keyer: SocketKeyer): Promise<string | undefined> {
   const loaded = await load(options);
   if (!loaded.ok) {
-    options.log("error", `nothing was changed:\n${formatProblems(loaded.problems)}`);
-    return;
+    const refused = formatProblems(loaded.problems);
+    options.log("error", `nothing was changed:\n${refused}`);
+    return refused;
   }
   keyer.reconfigure(keyedOnly(loaded.sessions, options));
   options.log("info", `read again: ${keyer.sessions.length} session(s)`);
+  return undefined;
 }
 
 let lastFault = "";

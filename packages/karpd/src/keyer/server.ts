@@ -22,6 +22,8 @@ export interface KeyerServerOptions {
   /** Who beside root may speak: karpd's user. */
   readonly user: KeyerUser | undefined;
   readonly keyer: SocketKeyer;
+  /** Reads the configuration again. @returns why nothing was changed; undefined: it was read */
+  readonly reload: () => Promise<string | undefined>;
   readonly log: SocketKeyerLog;
 }
 
@@ -66,7 +68,8 @@ export async function startKeyerServer(options: KeyerServerOptions): Promise<Key
 /** Connections whose user is known and may speak. */
 const admitted = new WeakSet<Socket>();
 
-async function serve(socket: Socket, { user, keyer, log }: KeyerServerOptions): Promise<void> {
+async function serve(socket: Socket, options: KeyerServerOptions): Promise<void> {
+  const { user, log } = options;
   socket.pause();
   let caller: LocalCaller;
   try {
@@ -79,32 +82,30 @@ async function serve(socket: Socket, { user, keyer, log }: KeyerServerOptions): 
     return void socket.destroy();
   }
   admitted.add(socket);
-  readLines(socket, (line) => void answer(socket, keyer, caller, line, log));
+  readLines(socket, (line) => void answer(socket, options, caller, line));
   socket.resume();
 }
 
-async function answer(
-  socket: Socket,
-  keyer: SocketKeyer,
-  caller: LocalCaller,
-  line: string,
-  log: SocketKeyerLog,
-): Promise<void> {
+async function answer(socket: Socket, options: KeyerServerOptions, caller: LocalCaller, line: string): Promise<void> {
   let request: KeyerRequest;
   try {
     request = parseRequest(line);
   } catch (error) {
-    log("warning", `process ${caller.pid} of user ${caller.uid}: ${messageOf(error)}`);
+    options.log("warning", `process ${caller.pid} of user ${caller.uid}: ${messageOf(error)}`);
     return void socket.destroy();
   }
   try {
-    writeLine(socket, { id: request.id, result: await perform(keyer, caller, request) });
+    writeLine(socket, { id: request.id, result: await perform(options, caller, request) });
   } catch (error) {
     writeLine(socket, { id: request.id, error: messageOf(error) });
   }
 }
 
-async function perform(keyer: SocketKeyer, { pid }: LocalCaller, request: KeyerRequest): Promise<unknown> {
+async function perform(
+  { keyer, reload }: KeyerServerOptions,
+  { pid }: LocalCaller,
+  request: KeyerRequest,
+): Promise<unknown> {
   switch (request.request) {
     case "apply":
       return await keyer.apply(request.session, request.keys.map(fromWireKey));
@@ -114,6 +115,12 @@ async function perform(keyer: SocketKeyer, { pid }: LocalCaller, request: KeyerR
       return await keyer.revoke(request.session, request.keep.map(fromWireKey));
     case "examine":
       return await keyer.examine(request.session);
+    case "survey":
+      return await keyer.survey(request.session);
+    case "reload": {
+      const refused = await reload();
+      return refused === undefined ? {} : { refused };
+    }
     case "keySocket":
       return keySocket(keyer, { pid, fd: request.fd }, request.destination);
     case "sessions":

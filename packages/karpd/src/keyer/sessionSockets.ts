@@ -1,6 +1,7 @@
 import type { SessionConfiguration } from "../core/configuration.ts";
 import { idsOf } from "../drivers/keys.ts";
 import { messageOf } from "../drivers/text.ts";
+import type { SocketSurvey } from "../ports/keyer.ts";
 import type { ApplyOutcome, DriverFinding, DriverKey, Observation, RevokeOutcome } from "../ports/routingDriver.ts";
 import { examineSession } from "./examine.ts";
 import { isHeldAs } from "./keptKey.ts";
@@ -21,6 +22,7 @@ import {
   type Wish,
 } from "./socketKeys.ts";
 import { GONE, SocketTable } from "./socketTable.ts";
+import { surveyOf } from "./survey.ts";
 
 export interface SessionSocketsOptions {
   readonly ledger: Ledger;
@@ -71,6 +73,10 @@ export class SessionSockets {
       .map((socket) => this.#table.borrow(socket, (open) => keysOf(open, wish)))
       .filter((one) => one !== GONE);
     return observationOf(keyed.keys ?? [], states, present);
+  }
+
+  survey(keyed: Keyed): SocketSurvey {
+    return surveyOf(keyed, this.#of(keyed), keyedOn(this.#options, keyed), this.#table);
   }
 
   examine(session: SessionConfiguration): readonly DriverFinding[] {

@@ -1,6 +1,6 @@
 import type { SessionConfiguration } from "../core/configuration.ts";
 import { keySetFault } from "../drivers/keys.ts";
-import type { Keyer } from "../ports/keyer.ts";
+import type { Keyer, SocketSurvey } from "../ports/keyer.ts";
 import type { ApplyOutcome, DriverFinding, DriverKey, ObserveOutcome, RevokeOutcome } from "../ports/routingDriver.ts";
 import { closedKeyFor, makeClosedKey } from "./closedKey.ts";
 import { type Kernel, linuxKernel } from "./kernel.ts";
@@ -90,7 +90,8 @@ export class SocketKeyer implements Keyer {
   async apply(name: string, keys: readonly DriverKey[]): Promise<ApplyOutcome> {
     const before = this.#keyed.get(name);
     if (before === undefined) return { kind: "refused", reason: unknownSession(name) };
-    const fault = keySetFault(keys) ?? observedOnly(before);
+    // Whoever lets go may do that in any mode
+    const fault = keySetFault(keys) ?? (keys.length > 0 ? observedOnly(before) : undefined);
     if (fault !== undefined) return { kind: "refused", reason: fault };
     const closedKey = keys.length > 0 ? undefined : before.closedKey;
     const keyed = this.#set({ ...before, keys, closedKey });
@@ -128,6 +129,14 @@ export class SocketKeyer implements Keyer {
     if (keyed === undefined) return [{ severity: "error", text: unknownSession(name) }];
     this.#refresh();
     return this.#sockets.examine(keyed.session);
+  }
+
+  /** @throws Error for a session that is not configured */
+  async survey(name: string): Promise<SocketSurvey> {
+    const keyed = this.#keyed.get(name);
+    if (keyed === undefined) throw new Error(unknownSession(name));
+    this.#refresh();
+    return this.#sockets.survey(keyed);
   }
 
   /** Keys sockets that have come since, and closes unsigned connections that must be signed. At least once a second. */
@@ -186,10 +195,10 @@ export class SocketKeyer implements Keyer {
 /** Whoever speaks for karpd: what the configuration only observes has no keys. */
 function observedOnly({ session: { mode, name } }: Keyed): string | undefined {
   return mode === "observe"
-    ? `session ${name} is in mode observe for the keyer, which installs nothing: if it is not any more, systemctl reload karp-keyer`
+    ? `session ${name} is in mode observe for the keyer, which installs nothing: if it is not any more, karp reload`
     : undefined;
 }
 
 function unknownSession(name: string): string {
-  return `the keyer's configuration has no session ${name} with a driver that keys sockets; reload it: systemctl reload karp-keyer`;
+  return `the keyer's configuration has no session ${name} with a driver that keys sockets; karp reload has it read again`;
 }

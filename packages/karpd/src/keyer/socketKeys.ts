@@ -156,7 +156,6 @@ const FINAL: ReadonlySet<string> = new Set([
   "invalidArgument",
   "macTooLong",
   "outOfRange",
-  "md5Conflict",
 ]);
 
 function attempt(keys: readonly DriverKey[], action: () => void): Failure | undefined {

@@ -87,9 +87,12 @@ async function planInput(migration: Migration): Promise<PlanInput & { readonly s
   };
 }
 
-async function change({ session, handover, say }: Migration, survey: Survey): Promise<void> {
+async function change(migration: Migration, survey: Survey): Promise<void> {
+  const { session, handover, say } = migration;
   for (const line of survey.changes) say(line);
   await handover.takeOver(session);
+  const isChanged = async (): Promise<boolean> => (await handover.survey(session)).protection !== "md5";
+  await until(migration, "the MD5 password is still there", isChanged);
   say("the routing daemon has read its configuration");
 }
 

@@ -23,11 +23,9 @@ export function planOf(input: PlanInput): readonly Step[] {
   const { survey, mode, session, configurationFile, unreserved } = input;
   if (survey.protection === "karp" && mode !== "observe") return [];
   const steps: Step[] = [];
-  const daemonChanges = survey.changes.map((change) => ({ change }));
   const changeDaemon = (resets: boolean, when: string): void => {
-    for (const [index, { change }] of daemonChanges.entries()) {
-      const isLast = index === daemonChanges.length - 1;
-      steps.push({ what: `${change}${isLast ? "; then birdc configure" : ""}`, resets: resets && isLast, when });
+    for (const [index, what] of survey.changes.entries()) {
+      steps.push({ what, resets: resets && index === survey.changes.length - 1, when });
     }
   };
   if (survey.protection !== "md5") changeDaemon(false, "at once");
@@ -64,5 +62,6 @@ export function planText({ session, survey }: PlanInput, steps: readonly Step[])
   );
   const resets = steps.filter((step) => step.resets).length;
   const total = resets === 0 ? "the session stays up" : "the session goes down once, at both routers together";
-  return [`${session}: ${survey.now}`, ...lines, `in all: ${total}`].join("\n");
+  const warnings = survey.warnings.map((warning) => `  but: ${warning}`);
+  return [`${session}: ${survey.now}`, ...lines, ...warnings, `in all: ${total}`].join("\n");
 }

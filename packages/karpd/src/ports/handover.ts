@@ -10,7 +10,10 @@ export interface Handover {
   release(session: SessionConfiguration, at: string): Promise<ReleaseOutcome>;
   /** How the session is protected, and what has to change for karp to key it. Changes nothing. */
   survey(session: SessionConfiguration): Promise<Survey>;
-  /** Makes the changes of the survey and puts them into effect. @throws HandoverFailure: then nothing is changed */
+  /**
+   * Makes the changes of the survey and puts them into effect, or leaves that to a person: then the next survey shows when
+   * it is done. @throws HandoverFailure: then nothing is changed
+   */
   takeOver(session: SessionConfiguration): Promise<void>;
   /** All that `takeOver` and the driver may change, as it is now: for the way back. */
   remember(session: SessionConfiguration): Promise<Undo>;
@@ -21,8 +24,10 @@ export interface Survey {
   readonly protection: "none" | "md5" | "static" | "karp";
   /** What is there now, in a sentence. */
   readonly now: string;
-  /** Changes of the daemon's own configuration, one sentence each, with file and line. */
+  /** Changes of the daemon's own configuration, one sentence each, with the place: file and line, or command. */
   readonly changes: readonly string[];
+  /** What stands in the way of the session with karp's key, and is nobody's business but people's. */
+  readonly warnings: readonly string[];
   /** KeyIDs of people's keys: karp must not choose them. */
   readonly staticKeyIds: readonly number[];
   /** karp's keys are where the daemon will read them. */

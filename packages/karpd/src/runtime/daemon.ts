@@ -258,6 +258,8 @@ export class Daemon implements ControlBackend {
     const prepared = await this.#prepareReload();
     if (!prepared.ok) return { ok: false, text: `nothing was changed: ${prepared.why}` };
     const { loaded, changes } = prepared;
+    // First, as drivers will ask it for what the configuration has now
+    const ofKeyer = await this.#reloadKeyer(loaded);
     try {
       await this.#transport.listen(loaded.daemon.listen);
     } catch (error) {
@@ -273,7 +275,19 @@ export class Daemon implements ControlBackend {
     const text = changes.length === 0 ? "nothing has changed" : `${changes.length} change(s) took effect`;
     this.#note("configured", text);
     this.#warn(loaded.warnings);
-    return { ok: true, text, changes };
+    return { ok: true, text: ofKeyer === undefined ? text : `${text}; ${ofKeyer}`, changes };
+  }
+
+  /** @returns what people should know of it */
+  async #reloadKeyer({ configuration }: Loaded): Promise<string | undefined> {
+    try {
+      await this.#drivers.reloadKeyer(configuration.sessions);
+      return undefined;
+    } catch (error) {
+      const text = `karp keyer has not read it: ${error instanceof Error ? error.message : String(error)}`;
+      this.#options.logger.warn(text);
+      return text;
+    }
   }
 
   async pendingChanges(): Promise<ReloadReply> {

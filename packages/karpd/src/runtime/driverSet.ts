@@ -1,6 +1,7 @@
 import type { TSchema } from "typebox";
 import type { SessionConfiguration } from "../core/configuration.ts";
 import type { MktAlgorithm } from "../core/keytable/row.ts";
+import type { KeyerClient } from "../keyer/client.ts";
 import type { Keyer } from "../ports/keyer.ts";
 import type { RoutingDriver } from "../ports/routingDriver.ts";
 import type { Logger } from "./logger.ts";
@@ -26,6 +27,8 @@ interface DriverKind {
   readonly settingsSchema: TSchema;
   readonly algorithms: readonly MktAlgorithm[];
   readonly tcpOptions: readonly ("covered" | "omitted")[];
+  /** Its keys go through the keyer. */
+  readonly usesKeyer?: true;
   /** What only one session may have. */
   claims?(
     session: SessionConfiguration,
@@ -56,11 +59,12 @@ export class DriverSet {
   readonly #kinds: DriverKinds;
   readonly #context: DriverContext;
   readonly #drivers = new Map<string, CountingDriver>();
+  readonly #access: KeyerAccess;
+  #keyer: Promise<KeyerClient> | undefined;
 
-  #keyer: Promise<Keyer> | undefined;
-
-  constructor(kinds: DriverKinds, logger: Logger, options: KeyerAccess) {
+  constructor(kinds: DriverKinds, logger: Logger, access: KeyerAccess) {
     this.#kinds = kinds;
+    this.#access = access;
     this.#context = {
       clock: {
         now: () => Date.now(),
@@ -71,11 +75,13 @@ export class DriverSet {
       },
       log: (level, text) => logger[level === "warning" ? "warn" : level](text),
       kernelAlgorithms,
-      keyer: () => {
-        this.#keyer ??= openKeyer(options);
-        return this.#keyer;
-      },
+      keyer: () => this.#openKeyer(),
     };
+  }
+
+  /** The keyer reads the same configuration by itself. @throws KeyerUnavailable when it did not */
+  async reloadKeyer(sessions: readonly SessionConfiguration[]): Promise<void> {
+    if (sessions.some(({ driver }) => this.#kinds[driver]?.usesKeyer)) await (await this.#openKeyer()).reload();
   }
 
   driverOf(session: SessionConfiguration): CountingDriver {
@@ -95,6 +101,11 @@ export class DriverSet {
     await (await this.#keyer)?.close();
   }
 
+  #openKeyer(): Promise<KeyerClient> {
+    this.#keyer ??= openKeyer(this.#access);
+    return this.#keyer;
+  }
+
   #driver(name: string): CountingDriver {
     const existing = this.#drivers.get(name);
     if (existing !== undefined) return existing;
@@ -106,7 +117,7 @@ export class DriverSet {
   }
 }
 
-async function openKeyer({ keyerSocket, onWanted }: KeyerAccess): Promise<Keyer> {
+async function openKeyer({ keyerSocket, onWanted }: KeyerAccess): Promise<KeyerClient> {
   const { KeyerClient } = await import("../keyer/client.ts");
   const keyer = new KeyerClient({ socketPath: keyerSocket });
   if (onWanted !== undefined) keyer.onWanted(onWanted);

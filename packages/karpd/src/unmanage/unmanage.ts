@@ -12,8 +12,6 @@ export interface Site {
   readonly socketPath: string;
   /** Undefined: this kind of driver has nothing of its own to hand over. */
   readonly handover: Handover | undefined;
-  /** What people have to know then. */
-  readonly carryOn?: readonly string[];
 }
 
 export interface Told {
@@ -34,7 +32,6 @@ export async function unmanage(site: Site, nowMilliseconds: number): Promise<Tol
   if (released === undefined) {
     lines.push(
       `the keys of ${session.name} stay where driver ${session.driver} has put them; karp does not touch them`,
-      ...(site.carryOn ?? []),
     );
   } else if (released.kind === "failed") {
     lines.push(`the keys stay as they are, but the file does not say that it is yours: ${released.reason}`);

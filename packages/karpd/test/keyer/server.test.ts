@@ -17,6 +17,8 @@ interface Site {
   readonly socketPath: string;
   readonly client: KeyerClient;
   readonly log: string[];
+  /** Why each of the next reloads is refused. */
+  readonly reloads: string[];
   restart(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -30,6 +32,7 @@ async function site(t: TestContext): Promise<Site> {
     new FakeSocket({ cookie: 2n, state: "established" }),
   ];
   const log: string[] = [];
+  const reloads: string[] = [];
   const make = () => {
     const ledger = new Ledger(join(folder, "written.json"), (text) => log.push(text));
     const sessions = [session("required")];
@@ -40,6 +43,7 @@ async function site(t: TestContext): Promise<Site> {
       socketPath,
       user: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
       keyer,
+      reload: async () => reloads.shift(),
       log: (_, text) => log.push(text),
     });
   const keyer = make();
@@ -54,7 +58,7 @@ async function site(t: TestContext): Promise<Site> {
   const restart = async (): Promise<void> => {
     server = await serve(make());
   };
-  return { kernel, keyer, socketPath, client, log, restart, stop };
+  return { kernel, keyer, socketPath, client, log, reloads, restart, stop };
 }
 
 test("keys, observations, sessions and findings go over the socket and come back whole", async (t) => {
@@ -68,7 +72,20 @@ test("keys, observations, sessions and findings go over the socket and come back
     { name: "r2", localAddress: LOCAL, remoteAddress: REMOTE, port: 179, mode: "required", onKarpDown: "wait" },
   ]);
   assert.ok((await client.examine("r2")).length > 0);
+  const surveyed = { isUp: true, isKeyed: false, hasMd5: false, othersKeyIds: [], hasKeys: true };
+  assert.deepEqual(await client.survey("r2"), surveyed);
+  await assert.rejects(client.survey("r9"), /no session r9/);
   assert.deepEqual(await client.revoke("r2", []), { kind: "revoked" });
+});
+
+test("karpd has read its configuration: the keyer reads it too, or says why it keeps the old one", async (t) => {
+  const { client, reloads } = await site(t);
+  await client.reload();
+  reloads.push("karp.yaml:3:1: no YAML");
+  await assert.rejects(
+    client.reload(),
+    /^KeyerUnavailable: the keyer keeps what it read before: karp.yaml:3:1: no YAML$/,
+  );
 });
 
 test("a keyer that was restarted is given the last keys again, by itself", async (t) => {
@@ -98,7 +115,13 @@ test("events reach whoever listens: a connect that is held, keys that came", asy
 test("the socket is for its owner and group only, and a second keyer is refused", async (t) => {
   const { socketPath, keyer } = await site(t);
   assert.equal(statSync(socketPath).mode & 0o777, 0o660);
-  const second = startKeyerServer({ socketPath, user: undefined, keyer, log: () => undefined });
+  const second = startKeyerServer({
+    socketPath,
+    user: undefined,
+    keyer,
+    reload: async () => undefined,
+    log: () => undefined,
+  });
   await assert.rejects(second, /another keyer serves/);
 });
 
@@ -138,7 +161,7 @@ test("a folder that the keyer makes itself, and its socket, are for root and kar
     { uid: 990, gid: 991 },
     { uid: 990, gid: undefined },
   ]) {
-    const server = await startKeyerServer({ socketPath, user, keyer, log });
+    const server = await startKeyerServer({ socketPath, user, keyer, log, reload: async () => undefined });
     const seen = [dirname(socketPath), socketPath].map((path) => statSync(path));
     await server.close();
     assert.deepEqual(

@@ -455,7 +455,7 @@ test("several connections of one session: the one that lags behind speaks for al
   });
 });
 
-test("an algorithm that the kernel lacks and an MD5 password are refused by the key's name", async (t) => {
+test("an algorithm that the kernel lacks is refused by the key's name; an MD5 password is waited for to go", async (t) => {
   const { kernel, keyer } = bench(t);
   const one = listener();
   kernel.sockets = [one];
@@ -465,13 +465,56 @@ test("an algorithm that the kernel lacks and an MD5 password are refused by the 
   assert.deepEqual(outcome.adminKeyNames, [key(1).adminKeyName]);
   kernel.lacks.clear();
   one.md5Peer = REMOTE;
-  assert.equal((await keyer.apply("r2", [key(1)])).kind, "refused");
+  assert.equal((await keyer.apply("r2", [key(1)])).kind, "pending");
+  one.md5Peer = undefined;
+  assert.equal((await keyer.apply("r2", [key(1)])).kind, "installed");
+});
+
+test("what protects the session's sockets: nothing, MD5, keys of somebody else, karp's", async (t) => {
+  const { kernel, keyer } = bench(t);
+  const nothing = { isUp: false, isKeyed: false, hasMd5: false, othersKeyIds: [], hasKeys: false };
+  assert.deepEqual(await keyer.survey("r2"), nothing);
+  const md5 = (address: string, prefixLength: number): FakeSocket =>
+    new FakeSocket({ cookie: 1n, state: "listen", md5Peers: [{ address, prefixLength }] });
+  for (const [socket, hasMd5] of [
+    [md5(REMOTE, 32), true],
+    [md5("10.0.0.0", 8), true],
+    [md5("10.0.0.3", 32), false],
+    [md5("2001:db8::", 32), false],
+  ] as const) {
+    kernel.sockets = [socket, connection(2n, false)];
+    assert.deepEqual(await keyer.survey("r2"), { ...nothing, isUp: true, hasMd5 });
+    const isSaid = (await keyer.examine("r2")).some(({ text }) =>
+      /MD5 password for .*karp migrate r2 --plan/.test(text),
+    );
+    assert.equal(isSaid, hasMd5);
+  }
+  const [one, two] = [listener(), connection()];
+  kernel.sockets = [one, two];
+  two.keys.push({ ...operatorsKey(9), isCurrent: true });
+  assert.deepEqual(await keyer.survey("r2"), { ...nothing, isUp: true, othersKeyIds: [9] });
+  kernel.sockets = [listener(3n), connection(4n)];
+  await keyer.apply("r2", [key(1, "preferred")]);
+  kernel.sockets[1]?.use(1);
+  assert.deepEqual(await keyer.survey("r2"), { ...nothing, isUp: true, isKeyed: true, hasKeys: true });
+});
+
+test("in mode observe keys are refused, and let go of", async (t) => {
+  const { kernel, keyer } = bench(t);
+  const one = listener();
+  kernel.sockets = [one];
+  await keyer.apply("r2", [key(1, "preferred")]);
+  keyer.reconfigure([session("observe")]);
+  const refused = await keyer.apply("r2", [key(2, "preferred")]);
+  assert.ok(refused.kind === "refused" && /mode observe/.test(refused.reason));
+  assert.equal((await keyer.apply("r2", [])).kind, "installed");
+  assert.deepEqual(one.ids, []);
 });
 
 test("whatever the kernel says, the outcome has its error number and what to do about it", async (t) => {
   const errnos = {
     EINVAL: "refused",
-    EKEYREJECTED: "refused",
+    EKEYREJECTED: "pending",
     ENOENT: "refused",
     EMSGSIZE: "refused",
     EISCONN: "pending",

@@ -15,6 +15,7 @@ const survey: Survey = {
   protection: "none",
   now: "protocol r2: no authentication",
   changes: [],
+  warnings: [],
   staticKeyIds: [],
   isPrepared: false,
   isUp: true,
@@ -66,6 +67,8 @@ interface World {
   /** karp is gone. */
   close(): void;
   failsToTakeOver: boolean;
+  /** Taking over is a person's work, which nobody does. */
+  waitsForAPerson: boolean;
 }
 
 /** A daemon that answers what the test says, and a handover that notes what is asked of it. */
@@ -82,6 +85,7 @@ async function worldOf(t: TestContext, found: Survey): Promise<World> {
     takeOver: async () => {
       log.push("take over");
       if (world.failsToTakeOver) throw new HandoverFailure("BIRD would not take it");
+      if (!world.waitsForAPerson) world.found = { ...world.found, protection: "karp" };
     },
     remember: async () => {
       log.push("remember");
@@ -108,7 +112,17 @@ async function worldOf(t: TestContext, found: Survey): Promise<World> {
   };
   const session = sessionOf("bird", {}, { mode: "observe" });
   const migration = { session, configurationFile: file, socketPath, handover, withinSeconds: 20, clock, say: () => {} };
-  const world: World = { migration, log, file, yaml, found, view: {}, close, failsToTakeOver: false };
+  const world: World = {
+    migration,
+    log,
+    file,
+    yaml,
+    found,
+    view: {},
+    close,
+    failsToTakeOver: false,
+    waitsForAPerson: false,
+  };
   return world;
 }
 
@@ -138,6 +152,16 @@ test("the session does not come up: karp lets go first, then the files go back",
   const world = await worldOf(t, { ...MD5, isPrepared: true });
   world.view = { currentKey: "0011223344556677", connections: 0 };
   await assert.rejects(migrate(world.migration), RolledBack);
+  assert.deepEqual(world.log, ["remember", "reload opportunistic", "take over", "reload observe", "files back"]);
+});
+
+test("a person is to take the password out and does not: everything goes back", async (t) => {
+  const world = await worldOf(t, { ...MD5, isPrepared: true });
+  world.waitsForAPerson = true;
+  world.view = { currentKey: "0011223344556677", connections: 1 };
+  const isSaid = (error: unknown): boolean =>
+    error instanceof RolledBack && /password is still there/.test(error.message);
+  await assert.rejects(migrate(world.migration), isSaid);
   assert.deepEqual(world.log, ["remember", "reload opportunistic", "take over", "reload observe", "files back"]);
 });
 

@@ -5,12 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { unmanagedFact } from "../../src/core/gatekeeper/unmanaged.ts";
-import { carryOns } from "../../src/drivers/handovers.ts";
+import { handovers } from "../../src/drivers/handovers.ts";
 import type { Handover } from "../../src/ports/handover.ts";
 import { loadKeyEncryptionKey } from "../../src/storage/keyEncryptionKey.ts";
 import { openKeyStore } from "../../src/storage/openKeyStore.ts";
 import { manage, type Site, unmanage } from "../../src/unmanage/unmanage.ts";
-import { sessionOf } from "../drivers/support.ts";
+import { context, sessionOf } from "../drivers/support.ts";
 
 const NOW = Date.parse("2026-01-02T03:04:05.678Z");
 
@@ -52,12 +52,9 @@ async function make(t: TestContext, handover?: Partial<Handover>): Promise<Made>
 test("a daemon that is keyed from outside: whose sockets have the keys, and how to run without", async (t) => {
   const { site } = await make(t);
   const session = { ...sessionOf("linux", {}), driver: "linux" };
-  const { lines } = await unmanage(
-    { ...site, session, handover: undefined, carryOn: carryOns["linux"]?.(session) ?? [] },
-    NOW,
-  );
+  const { lines } = await unmanage({ ...site, session, handover: handovers["linux"]?.(context()) }, NOW);
   const text = lines.join("\n");
-  assert.match(text, /stay where driver linux has put them.*\nthe keys are static from now on: .*karp keyer/);
+  assert.match(text, /\nthe keys are static from now on: .*karp keyer/);
   assert.match(text, /\nto run the session without keys, at both ends: take r2 out of karp\.yaml/);
 });
 

@@ -82,6 +82,21 @@ test("a mapped address is shown as IPv4, and encodes to itself", () => {
   assert.equal(toHex(encodeDestroy(socket, 1).subarray(24, 72)), toHex(answer.subarray(4, 52)));
 });
 
+test("a socket with TCP MD5 keys: for whom, and the octets of the keys are overwritten where they stand", () => {
+  const secret = "736563726574";
+  const entry = (family: string, bits: string, address: string): string =>
+    `${family}${bits}0600${address}${secret}${"00".repeat(74)}`;
+  const entries = entry("02", "20", `0a000002${"00".repeat(12)}`) + entry("0a", "40", `20010db8${"00".repeat(12)}`);
+  const answer = octets(`${LISTENER}cc001200${entries}`);
+  assert.deepEqual(decodeSocket(answer)?.md5Peers, [
+    { address: "10.0.0.2", prefixLength: 32 },
+    { address: "2001:db8::", prefixLength: 64 },
+  ]);
+  assert.ok(!toHex(answer).includes(secret));
+  assert.throws(() => decodeSocket(octets(`${LISTENER}cb001200${entries}`)), isMalformed);
+  assert.equal(decodeSocket(octets(`${LISTENER}04001200`))?.md5Peers, undefined);
+});
+
 test("states: each TCP state of a living socket has a word, others are left out", () => {
   const words = Array.from({ length: 14 }, (_, state) => {
     const answer = octets(LISTENER);

@@ -71,7 +71,10 @@ async function survey(context: DriverContext, session: SessionConfiguration): Pr
   return {
     protection,
     now: `${where}: ${{ none: "no authentication", md5: "TCP MD5", static: `TCP-AO with keys of people's: ${ids}`, karp: "TCP-AO with karp's keys" }[protection]}`,
-    changes: edit.changes,
+    changes: edit.changes.map((change, i) =>
+      i === edit.changes.length - 1 ? `${change}; then birdc configure` : change,
+    ),
+    warnings: [],
     staticKeyIds: [...new Set(peoples.flatMap(({ sendId, recvId }) => [sendId, recvId]))],
     isPrepared: inFile.some((key) => !isStatic(key)),
     isUp: look.protocol !== undefined && isEstablished(look.protocol),

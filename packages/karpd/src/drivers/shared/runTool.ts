@@ -9,8 +9,11 @@ export type ToolAnswer =
 const TIMEOUT_MILLISECONDS = 10_000;
 const LONGEST_OUTPUT_BYTES = 64 * 1024 * 1024;
 
-/** Runs a tool without a shell, with a small environment; keys never go this way. */
-export function runTool(program: string, words: readonly string[]): Promise<ToolAnswer> {
+/**
+ * Runs a tool without a shell, with a small environment. Secrets may go by `input`, never by `words`: what fails is told
+ * without either.
+ */
+export function runTool(program: string, words: readonly string[], input?: string): Promise<ToolAnswer> {
   const options = {
     timeout: TIMEOUT_MILLISECONDS,
     killSignal: "SIGKILL" as const,
@@ -19,11 +22,13 @@ export function runTool(program: string, words: readonly string[]): Promise<Tool
     env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" },
   };
   return new Promise((resolve) => {
-    execFile(program, words, options, (error, stdout, stderr) => {
+    const child = execFile(program, words, options, (error, stdout, stderr) => {
       if (error === null) return resolve({ ok: true, output: stdout });
       const said = printable((stderr || stdout).trim().split("\n").at(-1) ?? "");
       const why = errnoOf(error) ?? (error.killed === true ? "it did not answer" : said);
       resolve({ ok: false, reason: `${program} ${words[0] ?? ""}: ${why || "it failed"}` });
     });
+    child.stdin?.on("error", () => undefined); // it ended without reading
+    child.stdin?.end(input ?? "");
   });
 }
