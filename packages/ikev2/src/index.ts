@@ -14,6 +14,7 @@ export type { TrafficSelector } from "./codec/trafficSelector.ts";
 export type * from "./crypto/provider.ts";
 export { algorithmIdentifierOf } from "./crypto/signature.ts";
 export { type CipherSuite, resolveSuite, type SuiteTransforms } from "./crypto/suite.ts";
+export { isSameCredential } from "./engine/configure.ts";
 export type { EngineCounters } from "./engine/counters.ts";
 export { IkeEndpoint } from "./engine/endpoint.ts";
 export type * from "./engine/machine.ts";

@@ -52,6 +52,13 @@ function isSameParty(a: IkePeer, b: IkePeer): boolean {
     equalIdentities(a.remoteIdentity, b.remoteIdentity) &&
     isSameAddress(a.local, b.local) &&
     isSameAddress(a.remote, b.remote) &&
+    isSameCredential(a, b)
+  );
+}
+
+/** Whether both ends would prove themselves as before. */
+export function isSameCredential(a: IkePeer, b: IkePeer): boolean {
+  return (
     isSameLocal(a.localAuthentication, b.localAuthentication) &&
     isSameRemote(a.remoteAuthentication, b.remoteAuthentication)
   );

@@ -137,7 +137,7 @@ function receiveRequest(engine: EngineContext, sa: IkeSa, datagram: Datagram, me
   if (sa.state.name === "halfOpen") followPorts(sa, datagram);
   const request = requestOf(datagram, message);
   reach({ kind: "request", sa, request });
-  const payloads = decodePayloads(message.encrypted?.firstPayload ?? 0, plaintext);
+  const payloads = decodeInner(sa, message, plaintext);
   refuseUnknownCritical([...message.payloads, ...payloads]);
   const rule = exchangeRuleFor(request.exchangeType, payloads);
   if (rule === undefined) throw misbehaved(`exchange type ${request.exchangeType} is not known`);
@@ -210,7 +210,7 @@ function receiveResponse(engine: EngineContext, sa: IkeSa, message: Message, rea
   const operation = requestAnswered(engine, sa);
   heard(engine, sa);
   reach({ kind: "response", sa, operation });
-  const payloads = decodePayloads(message.encrypted?.firstPayload ?? 0, plaintext);
+  const payloads = decodeInner(sa, message, plaintext);
   // RFC 7296 section 2.5: a response MUST NOT have the critical flag set
   refuseUnknownCritical([...message.payloads, ...payloads]);
   const rule = ruleOf(exchangeType, operation, payloads);
@@ -253,6 +253,12 @@ function dispatchResponse(
     const failure: ExchangeFailure = { reason: "refusedByPeer", notifyType: NotifyType.INVALID_SYNTAX, detail };
     removeIkeSa(engine, sa, { failure, operations: "move" });
   }
+}
+
+/** A fault is told by the octet of the datagram where it would stand if nothing were encrypted. */
+function decodeInner({ cipher }: IkeSa, { encrypted }: Message, plaintext: Uint8Array): readonly Payload[] {
+  const before = (encrypted?.associatedData.length ?? 0) + (cipher?.suite.protection.ivLength ?? 0);
+  return decodePayloads(encrypted?.firstPayload ?? 0, plaintext, before);
 }
 
 /** The octets inside of SK; undefined, and counted, when they are not the peer's. */

@@ -21,6 +21,10 @@ export function hasKeyId(bitmap: Uint8Array, id: number): boolean {
   return (((bitmap[id >> 3] ?? 0) >> (id & 7)) & 1) === 1;
 }
 
+export function hasFreeKeyId(bitmap: Uint8Array): boolean {
+  return bitmap.some((octet) => octet !== 0xff);
+}
+
 /** The members in ascending order. */
 export function keyIdsOf(bitmap: Uint8Array): readonly number[] {
   return Array.from({ length: 256 }, (_, id) => id).filter((id) => hasKeyId(bitmap, id));

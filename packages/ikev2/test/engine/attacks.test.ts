@@ -268,6 +268,8 @@ test("a malformed request under the right keys: INVALID_SYNTAX, and the IKE SA i
   pair.step();
   //                                <--  HDR, SK {N(INVALID_SYNTAX)}
   pair.step("b: CREATE_CHILD_SA response {N(INVALID_SYNTAX)}");
+  // IKE header 28, SK's 4, IV 8, then the Payload Length at octet 2
+  assert.match(pair.b.logs.find(({ name }) => name === "protocolFault")?.detail ?? "", /octet 42\b/);
   assert.equal(pair.b.of("ikeSaClosed").length, 1);
   assert.deepEqual(pair.b.states, []);
   assert.equal(pair.a.last("mktFailed").requestId, requestId);

@@ -7,6 +7,7 @@ import {
   type RemoteAuthentication,
   type UdpAddress,
 } from "@karp/ikev2";
+import { parseAddress } from "@karp/tcp-ao";
 import type { Credentials } from "./credentials.ts";
 import type { ListenPlan } from "./listen.ts";
 import type { NamedFiles } from "./namedFiles.ts";
@@ -39,7 +40,7 @@ interface PeerDraft {
 /** One peer for each remote identity that the sessions name; sessions of one peer must agree about it. */
 export async function peersOf(sessions: readonly SessionLayers[], context: PeerContext): Promise<readonly IkePeer[]> {
   const drafts = new Map<string, PeerDraft>();
-  for (const layers of vrfsLast(sessions)) {
+  for (const layers of bestForIkeFirst(sessions)) {
     const identity = parseName(layers.session.peer);
     if (isAlone(layers) || !identity.ok) continue;
     const key = identityKey(identity.value);
@@ -54,9 +55,28 @@ export async function peersOf(sessions: readonly SessionLayers[], context: PeerC
   return [...drafts.values()].toSorted((one, other) => place(one) - place(other)).map(({ peer }) => peer);
 }
 
-/** What a session in a VRF says of where karp listens counts for nothing where the peer has another one. */
-function vrfsLast(sessions: readonly SessionLayers[]): readonly SessionLayers[] {
-  return sessions.toSorted((one, other) => Number(isInVrf(one)) - Number(isInVrf(other)));
+/**
+ * The first session of a peer says between which addresses their IKE SA runs, and both ends have to come to the same one,
+ * in whatever order they have them. One in a VRF comes last: karp's own packets do not go there.
+ */
+function bestForIkeFirst(sessions: readonly SessionLayers[]): readonly SessionLayers[] {
+  const keyed = sessions.map((layers) => ({ layers, key: ikeOrder(layers) }));
+  return keyed.toSorted((one, other) => Buffer.compare(one.key, other.key)).map(({ layers }) => layers);
+}
+
+/** VRF, the other family than the peer's address, IPv6, and the two addresses, the lower one first: it is so at both ends. */
+function ikeOrder(layers: SessionLayers): Buffer {
+  const { local, remote } = layers.session;
+  const isIpv6 = local.includes(":");
+  const flags = [isInVrf(layers), remoteOf(layers).address.includes(":") !== isIpv6, isIpv6].map(Number);
+  const pair = [octetsOf(local), octetsOf(remote)].toSorted(Buffer.compare);
+  return Buffer.concat([Buffer.from(flags), ...pair]);
+}
+
+/** What is no address has been reported. */
+function octetsOf(text: string): Buffer {
+  const host = parseHost(text);
+  return Buffer.from(host.ok ? parseAddress(host.value) : []);
 }
 
 function isInVrf(layers: SessionLayers): boolean {

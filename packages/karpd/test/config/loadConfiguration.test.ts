@@ -296,6 +296,26 @@ sessions:
   );
 });
 
+test("two sessions of one peer in any order: both ends come to the same addresses for their IKE SA", async (t) => {
+  const ends = [
+    ["10.0.0.1", "2001:db8::1", "10.0.9.1"],
+    ["10.0.0.2", "2001:db8::2", "10.0.9.2"],
+  ] as const;
+  const addressesOf = async (end: 0 | 1, order: readonly (0 | 1 | 2)[]): Promise<unknown> => {
+    const lines = order.map((i) => {
+      const [local, remote] = [ends[end][i], ends[1 - end]?.[i]];
+      return `  s${i}: { driver: bird, local: "${local}", remote: "${remote}", peer: r9.example.net }`;
+    });
+    const { configuration } = await loaded(t, `${header}\nsessions:\n${lines.join("\n")}\n`);
+    return configuration.peers.map(({ local, remote }) => [local.address, remote.address]);
+  };
+  for (const order of [[0, 1, 2] as const, [1, 0, 2] as const, [2, 1, 0] as const, [1, 2, 0] as const]) {
+    assert.deepEqual(await addressesOf(0, order), [["10.0.0.1", "10.0.0.2"]]);
+    assert.deepEqual(await addressesOf(1, order), [["10.0.0.2", "10.0.0.1"]]);
+  }
+  assert.deepEqual(await addressesOf(0, [1]), [["2001:db8::1", "2001:db8::2"]]);
+});
+
 test("listen: forms and the address that each session talks from", async (t) => {
   const forms: readonly (readonly [string, string, readonly string[]])[] = [
     ["", "10.0.0.1:500", ["10.0.0.1:500", "10.0.0.1:4500"]],

@@ -13,6 +13,7 @@ const mutations: Readonly<Record<string, Partial<Rules>>> = {
   "remove without drain and keep-old": {
     mayRemove: ({ preferred }, mkt) => (preferred === mkt ? refused : granted),
   },
+  "replaced keys never removed": { mayRemove: () => refused },
   "SendID and RecvID swapped": { idsOf: ({ sendId, recvId }) => ({ sendId: recvId, recvId: sendId }) },
   "KeyIDs reused at once": { mayReuseKeyIds: (_, { situation }) => (situation.name === "removed" ? granted : refused) },
   "reply before it is stored": { mayCommit: () => true },
@@ -93,6 +94,14 @@ const scenarios: Readonly<Record<string, (make: (options?: PairOptions) => Pair)
     pair.tcp.reset();
     pair.world.run(30);
     return pair.tcp.isUp && pair.tcp.isSigned ? [] : ["the session does not come back with the old key"];
+  },
+
+  "old keys, once they are": (make) => {
+    const pair = start(make({ rollover: { drainSeconds: 5, keepOldSeconds: 10 } }));
+    pair.a.command({ kind: "RKMP_rekeySA", session: "r" });
+    pair.world.run(300);
+    const left = [pair.a, pair.b].filter((router) => router.keysIn("retiring").length > 0);
+    return [...left.map(({ parts: { name } }) => `${name} keeps a key that was replaced`), ...pair.violations()];
   },
 
   "few KeyIDs": (make) => {

@@ -78,6 +78,36 @@ test("a rollover that the peer's freeze holds back waits for the peer, not for a
   assert.deepEqual(noise(pair), [], "somebody wanted it so");
 });
 
+test("a freeze of one of two sessions holds back that one alone, at either end, and whoever asks is told", () => {
+  const pair = makePair({ isStopped: true });
+  for (const { parts } of [pair.a, pair.b]) {
+    const [one] = parts.configuration.sessions;
+    assert.ok(one);
+    const moved = (address: string): string => address.replace("10.0.", "10.1.");
+    const two = {
+      ...one,
+      name: "s",
+      localAddress: moved(one.localAddress),
+      remoteAddress: moved(one.remoteAddress),
+      mode: "observe",
+    } as const;
+    parts.configuration = { ...parts.configuration, sessions: [one, two] };
+  }
+  pair.a.start();
+  pair.b.start();
+  pair.world.run(300);
+  pair.a.ask({ kind: "freeze", session: "s", seconds: 7200 });
+  pair.world.run(10);
+  const [before] = pair.b.keysIn("current");
+  pair.b.ask({ kind: "RKMP_rekeySA", session: "r" });
+  assert.ok(pair.world.runUntil(() => pair.b.keysIn("current")[0]?.fingerprint !== before?.fingerprint, 120));
+  pair.a.ask({ kind: "freeze", session: "r", seconds: 3600 });
+  pair.world.run(10);
+  assert.deepEqual(pair.a.frozen.slice(-1), [3600], "until the first of the two ends");
+  const held = pair.b.ask({ kind: "RKMP_rekeySA", session: "r" });
+  assert.match(held?.text ?? "", /^a new key for r is wanted, and waits: the peer has frozen rollovers$/);
+});
+
 test("a thaw while the freeze is still on its way is told as well", () => {
   const pair = makePair();
   keyed(pair);
@@ -162,6 +192,41 @@ test("that a peer did not answer before it was there is not shown once the IKE S
       assert.equal(peerView(router).lastFailure, undefined, `b started ${seconds} s after a`);
     }
   }
+});
+
+test("no RecvID is free at the responder: it says so at once, and both ends alarm once", () => {
+  const pair = makePair({ engine: "real" });
+  keyed(pair);
+  pair.world.run(60);
+  const { configuration } = pair.b.parts;
+  const reservedKeyIds = Array.from({ length: 256 }, (_, id) => id);
+  const sessions = configuration.sessions.map((session) => ({ ...session, reservedKeyIds }));
+  pair.b.input({ kind: "reconfigure", configuration: { ...configuration, sessions } });
+  pair.a.ask({ kind: "RKMP_rekeySA", session: "r" });
+  pair.world.run(600);
+  const alarms = (router: Router): readonly string[] =>
+    router.events.filter(({ severity }) => severity === "alarm").map(({ text }) => text);
+  assert.match(alarms(pair.a)[0] ?? "", /no new key: .*NO_ADDITIONAL_SAS/);
+  assert.deepEqual(alarms(pair.b), [
+    "the peer was refused a new key: no RecvID is free here; keys in place keep working",
+  ]);
+  assert.ok(agree(pair));
+});
+
+test("no KeyID is free for a key of our own: one alarm, though it is tried each minute", () => {
+  const pair = makePair();
+  keyed(pair);
+  const { configuration } = pair.a.parts;
+  const reservedKeyIds = Array.from({ length: 256 }, (_, id) => id);
+  const sessions = configuration.sessions.map((session) => ({ ...session, reservedKeyIds }));
+  pair.a.input({ kind: "reconfigure", configuration: { ...configuration, sessions } });
+  pair.a.ask({ kind: "RKMP_rekeySA", session: "r" });
+  pair.world.run(600);
+  const alarms = pair.a.events.filter(({ name }) => name === "keyIdsExhausted");
+  assert.deepEqual(
+    alarms.map(({ text }) => text),
+    ["no KeyID is free for a new key; keys in place keep working"],
+  );
 });
 
 test("the responder's NO_ADDITIONAL_SAS is an alarm at the responder too, and one alarm only", () => {

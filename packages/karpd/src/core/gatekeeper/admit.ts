@@ -1,8 +1,16 @@
 import type { MktDecision, MktRequest, NegotiatedMkt, Now } from "@karp/ikev2";
-import { hasKeyId, NotifyType } from "@karp/ikev2";
+import { hasFreeKeyId, hasKeyId, NotifyType } from "@karp/ikev2";
 import { algorithmOfIntegrity } from "../keytable/algorithms.ts";
 import { later } from "../time.ts";
-import { type Association, candidates, currentMkt, isServing, liveMkts, type Mkt } from "./association.ts";
+import {
+  type Association,
+  candidates,
+  currentMkt,
+  isServing,
+  liveMkts,
+  type Mkt,
+  MOST_LIVE_MKTS,
+} from "./association.ts";
 import { hear } from "./hear.ts";
 import { leaveFirstMove, planLifetime } from "./lifetimes.ts";
 import { formatOrigin, makeMkt, originFact, originOf } from "./makeMkt.ts";
@@ -12,8 +20,6 @@ import { isConfirmedByPeer } from "./rules.ts";
 import { describesSame, narrowed, selectorsOf, sessionMeant, termsOf } from "./selectors.ts";
 import type { Ground, Turn } from "./turn.ts";
 
-/** At most so many MKTs of one association are alive. */
-export const MOST_LIVE_MKTS = 8;
 /** A request that is repeated comes so late at most. */
 const LATE_SECONDS = 60;
 
@@ -32,6 +38,8 @@ export function consider(
   if (refusal !== undefined) return refusal;
   const taken = ground.keyIds.recvIdsTaken(peer.config, association.session);
   if (hasKeyId(taken, request.recvId)) {
+    // No other one would do either: the peer is not to try them all
+    if (!hasFreeKeyId(taken)) return refuse(NotifyType.NO_ADDITIONAL_SAS, "no RecvID is free here");
     return {
       kind: "refuse",
       notifyType: NotifyType.KEYID_IN_USE,
@@ -103,6 +111,8 @@ function refuseForPredecessor(association: Association, request: MktRequest, now
 }
 
 function isInTheWay(association: Association, mkt: Mkt, predecessor: Mkt | undefined, request: MktRequest): boolean {
+  // One that a former credential made: neither end can say any more that it is in use
+  if (mkt.row.createdBy === "ike" && !isOfPeer(association, mkt)) return false;
   if (request.rekeys !== undefined) return mkt !== predecessor;
   // A plain request from a peer that knows our candidate came late; from one that does not, it is a fresh start.
   return association.peer?.speaksKarp !== false && mkt.heardAt !== undefined && isConfirmedByPeer(mkt);

@@ -314,6 +314,9 @@ export function isLive(mkt: Mkt): boolean {
   return mkt.situation.name !== "removed";
 }
 
+/** At most so many MKTs of one association are alive. */
+export const MOST_LIVE_MKTS = 8;
+
 export function liveMkts(association: Association): readonly Mkt[] {
   return association.mkts.filter(isLive);
 }

@@ -1,5 +1,6 @@
 import { KeyState } from "@karp/ikev2";
 import { type Association, candidates, isPlaceholder, type Mkt } from "./association.ts";
+import { isOfPeer } from "./peerState.ts";
 import { dueOfChain, isOfChain } from "./solo/dates.ts";
 import type { Turn } from "./turn.ts";
 
@@ -32,7 +33,10 @@ export function resolveCollision(turn: Turn, association: Association): void {
 
 /** The newest of each end: an end that asks once more has given its former request up. */
 function contendersOf(association: Association): readonly Mkt[] {
-  const all = candidates(association).filter((mkt) => mkt.row.peerDeletedAt === undefined && !isOfChain(mkt));
+  const possible = candidates(association).filter((mkt) => mkt.row.peerDeletedAt === undefined && !isOfChain(mkt));
+  // One that a former credential made cannot be agreed on any more, and gives way to one that can
+  const isSpokenOf = (mkt: Mkt): boolean => mkt.row.createdBy !== "ike" || isOfPeer(association, mkt);
+  const all = possible.some(isSpokenOf) ? possible.filter(isSpokenOf) : possible;
   const named = new Set(all.map((mkt) => mkt.row.replaces));
   const unnamed = all.filter((mkt) => !named.has(mkt.row.adminKeyName));
   const ours = unnamed.findLast((mkt) => mkt.origin?.isOurs === true);

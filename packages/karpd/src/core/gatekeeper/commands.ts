@@ -1,7 +1,6 @@
 import type { DriverKey } from "../../ports/routingDriver.ts";
 import { selectForSending } from "../keytable/select.ts";
 import type { Command, CommandReply, LocalCaller, ManualKey } from "../machine.ts";
-import { MOST_LIVE_MKTS } from "./admit.ts";
 import { audit, type Entitlement, refuse, refuseCaller } from "./answers.ts";
 import {
   type Association,
@@ -10,6 +9,7 @@ import {
   isServing,
   liveMkts,
   type Mkt,
+  MOST_LIVE_MKTS,
   newestServing,
 } from "./association.ts";
 import { beginClosing } from "./close.ts";
@@ -17,6 +17,7 @@ import { giveUp } from "./collide.ts";
 import { revokedFact } from "./makeAssociation.ts";
 import { makeMkt } from "./makeMkt.ts";
 import { isUnderWay } from "./negotiate.ts";
+import { obstacleTo } from "./obstacles.ts";
 import { notStored, replyWhenStored } from "./reply.ts";
 import { setRequest } from "./request.ts";
 import { handOut } from "./solo/handOut.ts";
@@ -111,6 +112,8 @@ function request(turn: Turn, association: Association): string {
     association.negotiation = { ...association.negotiation, notBefore: turn.now.monotonic };
   }
   turn.hasMoved = true;
+  const obstacle = association.request === undefined ? undefined : obstacleTo(turn, association, association.request);
+  if (obstacle !== undefined) return `a new key for ${association.name} is wanted, and waits: ${obstacle.reason}`;
   return `a new key for ${association.name} is being negotiated`;
 }
 
@@ -214,9 +217,7 @@ function faultOf(turn: Turn, association: Association, key: ManualKey): Answer {
   }
   if (!isKeyId(key.sendId) || !isKeyId(key.recvId)) return refuse("badKeyId", "KeyIDs are whole numbers from 0 to 255");
   const peer = association.peer?.config;
-  const overlaps = (mkt: Mkt): boolean => mkt.row.sendId === key.sendId || mkt.row.recvId === key.recvId;
-  const isTaken =
-    peer === undefined ? association.mkts.some(overlaps) : turn.ground.keyIds.isTaken(peer, association.session, key);
+  const isTaken = turn.ground.keyIds.isTaken(peer, association.session, key);
   // RFC 5925 section 3.1: the IDs of MKTs MUST NOT overlap where their TCP connection identifiers overlap
   if (isTaken) return refuse("keyIdInUse", `SendID ${key.sendId} or RecvID ${key.recvId} is in use`);
   if (liveMkts(association).length >= MOST_LIVE_MKTS)

@@ -47,10 +47,15 @@ export function restoreFreeze(turn: Turn, association: Association, value: strin
   association.telling = { ...association.telling, tellsFreeze: true };
 }
 
-/** Seconds for KMP_FREEZE, which speaks of all sessions with a peer: none of ours begins a rollover until then. */
+/**
+ * Seconds for KMP_FREEZE, which speaks of all sessions with a peer: none of ours begins a rollover until then. The peer rolls
+ * those that are not frozen here, and hears of the others when it asks.
+ */
 export function freezeSeconds({ now }: Turn, { peer }: Association): number {
-  const ends = [...(peer?.associations ?? [])].map(({ frozenUntil }) => frozenUntil ?? now.monotonic);
-  return Math.max(0, ...ends.map((until) => Math.ceil(secondsBetween(now.monotonic, until))));
+  const managed = [...(peer?.associations ?? [])].filter(({ isManaged }) => isManaged);
+  const ends = managed.map(({ frozenUntil }) => frozenUntil ?? now.monotonic);
+  const first = Math.min(...ends.map((until) => Math.ceil(secondsBetween(now.monotonic, until))));
+  return Number.isFinite(first) ? Math.max(0, first) : 0;
 }
 
 export const MOST_FREEZE_SECONDS = 90 * 86_400;

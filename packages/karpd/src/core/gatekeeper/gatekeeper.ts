@@ -1,5 +1,5 @@
 import type { CryptoProvider, IkeEvent, Instant, MktDecision, MktPolicy, MktRequest, Now } from "@karp/ikev2";
-import { formatIdentity, NotifyType } from "@karp/ikev2";
+import { formatIdentity, isSameCredential, NotifyType } from "@karp/ikev2";
 import type { Configuration, SessionConfiguration } from "../configuration.ts";
 import { DeadlineHeap } from "../deadlineHeap.ts";
 import type { KeyTableRow, KeyTableSnapshot } from "../keytable/row.ts";
@@ -203,8 +203,10 @@ export class Gatekeeper implements MktPolicy {
       const localIdentity = formatIdentity(config.localIdentity);
       const remoteIdentity = formatIdentity(config.remoteIdentity);
       const known = this.#peers.get(config.name);
-      if (known?.localIdentity === localIdentity && known.remoteIdentity === remoteIdentity) known.config = config;
-      else this.#peers.set(config.name, makePeer(config, localIdentity, remoteIdentity));
+      if (known?.localIdentity === localIdentity && known.remoteIdentity === remoteIdentity) {
+        known.hasNewCredential ||= !isSameCredential(known.config, config);
+        known.config = config;
+      } else this.#peers.set(config.name, makePeer(config, localIdentity, remoteIdentity));
     }
     this.#peersByAddress = new Map([...this.#peers.values()].map((peer) => [peer.config.remote.address, peer]));
   }
@@ -332,7 +334,8 @@ export class Gatekeeper implements MktPolicy {
 
   /** Advances everything that this turn touched, until nothing is left to say. */
   settle(turn: Turn): void {
-    for (const [association, detail] of this.#exhausted) tellExhausted(turn, association, detail);
+    for (const [association, detail] of this.#exhausted)
+      tellExhausted(turn, association, `the peer was refused a new key: ${detail}`);
     this.#exhausted.clear();
     const touched = this.#touched;
     this.#touched = new Set();

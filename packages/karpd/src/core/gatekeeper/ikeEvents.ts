@@ -180,8 +180,10 @@ function onEstablished(
   peer.role = event.isInitiator ? "initiator" : "responder";
   peer.suite = event.suite;
   peer.establishedAt = turn.now.wall;
+  peer.speaksSince = turn.now.monotonic;
   peer.speaksKarp = event.peerSpeaksKarp;
   peer.credential = event.credentialFingerprint;
+  peer.hasNewCredential = false;
   peer.lastFailure = undefined;
   peer.lastRefusal = undefined;
   tellPeople(

@@ -61,14 +61,14 @@ export class KeyIdTable {
 
   /** True when a key with these KeyIDs would overlap with another. */
   isTaken(
-    peer: IkePeer,
+    peer: IkePeer | undefined,
     session: SessionConfiguration,
-    ids: { readonly sendId: number; readonly recvId: number },
+    { sendId, recvId }: { readonly sendId: number; readonly recvId: number },
   ): boolean {
+    if (this.#isTakenAnonymously(session, sendId)) return true;
+    if (peer === undefined) return this.#address(addressOfSession(session)).owner(recvId) !== undefined;
     return (
-      this.#ofPeer(peer).sendIds.owner(ids.sendId) !== undefined ||
-      this.#isTakenAnonymously(session, ids.sendId) ||
-      hasKeyId(this.recvIdsTaken(peer, session, []), ids.recvId)
+      this.#ofPeer(peer).sendIds.owner(sendId) !== undefined || hasKeyId(this.recvIdsTaken(peer, session, []), recvId)
     );
   }
 

@@ -1,5 +1,6 @@
 import type { ExchangeFailure, IkeEvent, NegotiatedMkt } from "@karp/ikev2";
 import { hasKeyId, KeyState, NotifyType } from "@karp/ikev2";
+import type { SessionConfiguration } from "../configuration.ts";
 import { later } from "../time.ts";
 import { admit } from "./admit.ts";
 import {
@@ -16,6 +17,7 @@ import {
 } from "./association.ts";
 import { giveUp } from "./collide.ts";
 import { askedFact, doubt, forgetDoubts, forgetSendId } from "./doubts.ts";
+import { tellExhausted } from "./exhaustion.ts";
 import { isFirstToAct, planLifetime } from "./lifetimes.ts";
 import { isInUse, mayBeInUse, obstacleTo } from "./obstacles.ts";
 import { isOfPeer, retryAt } from "./peerState.ts";
@@ -98,9 +100,18 @@ function wantedBecause(turn: Turn, association: Association): string | undefined
 /** The key in use works, but should not stay. */
 function urgentReason(association: Association, current: Mkt): string | undefined {
   if (current.row.createdBy !== "ike") return undefined;
+  if (association.peer?.hasNewCredential) return "the credential was changed";
   if (!isOfPeer(association, current)) return "the key was made with another identity or credential";
+  if (!isForSession(current, association.session)) return "the key was made for other addresses or another port";
   if (current.isUnknownToPeer) return "the peer does not know the key in use";
   return current.row.peerDeletedAt === undefined ? undefined : "the peer will not prefer the key in use again";
+}
+
+/** As the session was then: what was narrowed in the negotiation is no less for it. */
+function isForSession({ row }: Mkt, session: SessionConfiguration): boolean {
+  const { localAddress, remoteAddress, port, vrf } = row.protocolSpecificInfo;
+  const isSamePlace = localAddress === session.localAddress && remoteAddress === session.remoteAddress;
+  return isSamePlace && port === session.port && vrf === session.vrf;
 }
 
 function noteObstacle(turn: Turn, association: Association, obstacle: Obstacle | undefined): void {
@@ -201,7 +212,7 @@ function exhausted(turn: Turn, association: Association, wanted: Wanted): void {
     takenByPeer: undefined,
   };
   turn.wake(association.negotiation.notBefore);
-  turn.event(association, "keyIdsExhausted", "alarm", "no KeyID is free for a new key; keys in place keep working");
+  tellExhausted(turn, association, "no KeyID is free for a new key");
 }
 
 /** Our request was answered with an MKT. */
@@ -222,7 +233,9 @@ export function onNegotiatedByUs(turn: Turn, association: Association, negotiate
     retry(turn, association, negotiation, fault, undefined, false);
     return;
   }
-  const mkt = admit(turn, association, negotiated, negotiation.rekeys ?? currentMkt(association));
+  // As the other end takes it: the engine may have asked for a plain new MKT, where the IKE SA of the old one is gone
+  const replaces = negotiated.replaces === undefined ? currentMkt(association) : negotiation.rekeys;
+  const mkt = admit(turn, association, negotiated, replaces);
   if (mkt !== undefined) {
     clearRequest(association);
     // Stored with the row, in one transaction.

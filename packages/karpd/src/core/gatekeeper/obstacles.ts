@@ -1,7 +1,14 @@
 import { KeyState } from "@karp/ikev2";
 import { later, minuteOfDay } from "../time.ts";
-import { MOST_LIVE_MKTS } from "./admit.ts";
-import { type Association, candidates, currentMkt, liveMkts, type Mkt, type Obstacle } from "./association.ts";
+import {
+  type Association,
+  candidates,
+  currentMkt,
+  liveMkts,
+  type Mkt,
+  MOST_LIVE_MKTS,
+  type Obstacle,
+} from "./association.ts";
 import type { Turn } from "./turn.ts";
 
 /** What keeps a rollover that is wanted from beginning now. */

@@ -11,10 +11,14 @@ export interface Peer {
   role: "initiator" | "responder" | undefined;
   suite: string | undefined;
   establishedAt: UnixMilliseconds | undefined;
+  /** The same moment: since then the peer has spoken of every MKT that it holds with us. */
+  speaksSince: Instant | undefined;
   /** Both ends sent the Vendor ID; undefined until an IKE SA was seen. */
   speaksKarp: boolean | undefined;
   /** Of the last IKE SA. */
   credential: string | undefined;
+  /** The configuration has another one since; which keys that one made shows in the next IKE SA. */
+  hasNewCredential: boolean;
   /** What came of our last attempt, since the last IKE SA. */
   lastFailure: Failure | undefined;
   /** Why we refused it last, since the last IKE SA: the peer was told AUTHENTICATION_FAILED and no more. */
@@ -47,8 +51,10 @@ export function makePeer(config: IkePeer, localIdentity: string, remoteIdentity:
     role: undefined,
     suite: undefined,
     establishedAt: undefined,
+    speaksSince: undefined,
     speaksKarp: undefined,
     credential: undefined,
+    hasNewCredential: false,
     lastFailure: undefined,
     lastRefusal: undefined,
     frozenUntil: undefined,

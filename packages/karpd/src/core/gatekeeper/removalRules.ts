@@ -1,16 +1,31 @@
 import type { Instant } from "@karp/ikev2";
 import { KeyState } from "@karp/ikev2";
 import { later, latest } from "../time.ts";
-import { type Association, currentMkt, isAccepted, type Mkt, type Retiring } from "./association.ts";
+import {
+  type Association,
+  currentMkt,
+  isAccepted,
+  liveMkts,
+  type Mkt,
+  MOST_LIVE_MKTS,
+  type Retiring,
+} from "./association.ts";
+import { isOfPeer } from "./peerState.ts";
 import { type Facts, granted, type Permission, refuse } from "./permission.ts";
 import { instantOf, overlapEnd } from "./solo/dates.ts";
 
 /** How old an observation may be on which a key is removed, and how long the key must not have been seen in use. */
 const FRESH_SECONDS = 10;
 const QUIET_SECONDS = 3;
+/** How long a peer in a new IKE SA may take to speak of every MKT that it holds. */
+const SPEAKS_SECONDS = 60;
+/** So many live keys, and there is soon no room for a new one: none is kept longer than it must be. */
+const MANY_ALIVE = MOST_LIVE_MKTS - 2;
 
 /** Seconds that a replaced key is kept after D: at most a quarter of the period. */
-export function keepOldSeconds({ session: { rollover } }: Association): number {
+export function keepOldSeconds(association: Association): number {
+  const { rollover } = association.session;
+  if (liveMkts(association).length >= MANY_ALIVE) return 0;
   return Math.min(rollover.keepOldSeconds, rollover.everySeconds / 4);
 }
 
@@ -69,6 +84,10 @@ function isReplaced(association: Association, mkt: Mkt, situation: Retiring, fac
   }
   const due = removalDueAt(association, situation);
   if (facts.now.monotonic < due) return refuse("clock", "the old key is kept for a while", due);
+  if (mkt.row.peerDeletedAt !== undefined) return granted;
+  const stale = mkt.row.peerState === KeyState.inUse ? staleAt(association, successor, mkt) : facts.now.monotonic;
+  if (stale === undefined || stale > facts.now.monotonic)
+    return refuse("peer", "the peer still uses the old key", stale);
   if (!isCommittedTo(association, successor, mkt, facts)) {
     const isAsked = successor.situation.name === "current" && successor.situation.proof === "asked";
     const at = isAsked ? instantOf(overlapEnd(mkt, successor), facts.now) : undefined;
@@ -77,11 +96,27 @@ function isReplaced(association: Association, mkt: Mkt, situation: Retiring, fac
   return granted;
 }
 
-/** The peer sends with the successor, says that it does, or said that it will not prefer the old one again. */
+/**
+ * From when on what the peer said of a key is no word any more; undefined: it is one. KEY_STATE is level-triggered, and
+ * counts for as long as the peer may take it back. It may not where another identity or credential made the key: then it
+ * has left it once it sends with one that the present credential made. And it does not where it has forgotten the key, by
+ * the loss of its store or by an old one: in a new IKE SA it speaks of all MKTs that it holds, and left this one out.
+ */
+function staleAt(association: Association, inUse: Mkt, old: Mkt): Instant | undefined {
+  if (!isOfPeer(association, old)) return isOfPeer(association, inUse) ? inUse.heldAt : undefined;
+  const since = association.peer?.speaksSince;
+  // One that is younger than the IKE SA need not have been spoken of yet
+  if (since === undefined || old.heldAt >= since) return undefined;
+  if (isHeardSince(old, since) || !isHeardSince(inUse, since)) return undefined;
+  return later(since, SPEAKS_SECONDS);
+}
+
+function isHeardSince({ heardAt }: Mkt, since: Instant): boolean {
+  return heardAt !== undefined && heardAt >= since;
+}
+
+/** The peer sends with the successor, or says that it does. */
 function isCommittedTo(association: Association, successor: Mkt, old: Mkt, { now }: Facts): boolean {
-  if (old.row.peerDeletedAt !== undefined) return true;
-  // Level-triggered: it says so for as long as the old one is current there.
-  if (old.row.peerState === KeyState.inUse) return false;
   if (successor.row.peerState === KeyState.inUse) return true;
   // An idle session, or one from before a restart, proves nothing about the peer's end: its own word is needed.
   if (successor.situation.name !== "current" || association.driver.confirmed?.get(successor) !== "preferred")
@@ -115,7 +150,10 @@ function isGivenUpByPeer(association: Association, mkt: Mkt, situation: Retiring
   const due = later(latest(situation.since, answeredAt ?? situation.since), patience);
   const mayGuess = cannotSay || (facts.observes && (isSilent || answeredAt !== undefined));
   if (mayGuess && facts.now.monotonic >= due) return granted;
-  return refuse("peer", "the peer has not said that it leaves the key", due);
+  const current = currentMkt(association);
+  const stale = current?.row.peerState === KeyState.inUse ? staleAt(association, current, mkt) : undefined;
+  if (stale !== undefined && facts.now.monotonic >= stale) return granted;
+  return refuse("peer", "the peer has not said that it leaves the key", stale ?? (mayGuess ? due : undefined));
 }
 
 /** The peer may have heard "ready" of the key, and prefer it since. */

@@ -53,7 +53,12 @@ function retirePlaceholders(turn: Turn, association: Association): void {
   const { preferred, driver } = association;
   if (preferred === undefined || isPlaceholder(preferred) || driver.confirmed?.get(preferred) !== "preferred") return;
   for (const mkt of association.mkts) {
-    if (!isPlaceholder(mkt) || mkt.situation.name === "retiring" || mkt.situation.name === "removed") continue;
+    if (!isPlaceholder(mkt) || mkt.situation.name === "removed") continue;
+    if (mkt.situation.name === "retiring") {
+      // From before a restart, which forgets that it was leaving
+      mkt.situation = { ...mkt.situation, isLeaving: true };
+      continue;
+    }
     const since = turn.now.monotonic;
     const deletion = { name: "answered", at: since } as const;
     turn.enter(association, mkt, {

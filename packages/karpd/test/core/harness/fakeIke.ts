@@ -56,6 +56,8 @@ interface Wire {
   readonly request?: Body;
   readonly answer?: Answer;
   readonly speaksKarp: boolean;
+  /** Whoever has another one is not heard. */
+  readonly secret: string;
 }
 
 interface Job {
@@ -168,8 +170,19 @@ export class FakeIke implements Machine<IkeInput, IkeEffect> {
           flight: undefined,
           answered: new Map(),
         });
-      else link.config = config;
+      else this.#takeOver(link, config);
     }
+  }
+
+  /** With another secret it is another party: as the engine, which closes the IKE SA that the former one made. */
+  #takeOver(link: Link, config: IkePeer): void {
+    const former = fingerprint(link);
+    link.config = config;
+    if (fingerprint(link) === former) return;
+    const { flight } = link;
+    link.flight = undefined;
+    if (link.sa !== undefined) this.#close(link);
+    if (flight !== undefined) this.#fail(flight.job, { reason: "ikeSaClosed", detail: "the configuration changed" });
   }
 
   #enqueue(job: Job): void {
@@ -197,6 +210,7 @@ export class FakeIke implements Machine<IkeInput, IkeEffect> {
       from: idOf(link.config.localIdentity),
       request: body,
       speaksKarp: this.#options.speaksKarp ?? true,
+      secret: fingerprint(link),
     };
     link.nextId += 1;
     link.flight = { job, wire, tries: 1, dueAt: now.monotonic + 1000 };
@@ -236,6 +250,7 @@ export class FakeIke implements Machine<IkeInput, IkeEffect> {
       return;
     }
     if ([...this.#commits.values()].some((commit) => commit.wire.sa === wire.sa && commit.wire.id === wire.id)) return;
+    if (wire.isFirst && link.sa !== wire.sa && wire.secret !== fingerprint(link)) return;
     if (wire.isFirst && link.sa !== wire.sa) this.#establish(link, wire, false);
     else if (link.sa !== wire.sa) return;
     if (body.kind === "inform") this.#informed(link, wire, body.items);
@@ -398,6 +413,7 @@ export class FakeIke implements Machine<IkeInput, IkeEffect> {
       from: idOf(link.config.localIdentity),
       answer,
       speaksKarp: this.#options.speaksKarp ?? true,
+      secret: fingerprint(link),
     };
     link.answered.set(`${sa} ${id}`, wire);
     this.#send(link, wire);
