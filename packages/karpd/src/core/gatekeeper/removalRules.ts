@@ -103,12 +103,16 @@ function isReplaced(association: Association, mkt: Mkt, situation: Retiring, fac
  * the loss of its store or by an old one: in a new IKE SA it speaks of all MKTs that it holds, and left this one out.
  */
 function staleAt(association: Association, inUse: Mkt, old: Mkt): Instant | undefined {
-  if (!isOfPeer(association, old)) return isOfPeer(association, inUse) ? inUse.heldAt : undefined;
+  const { drainSeconds } = association.session.rollover;
+  if (!isOfPeer(association, old)) {
+    const saidAt = isOfPeer(association, inUse) ? inUse.heardAt : undefined;
+    return saidAt === undefined ? undefined : later(saidAt, drainSeconds);
+  }
   const since = association.peer?.speaksSince;
   // One that is younger than the IKE SA need not have been spoken of yet
   if (since === undefined || old.heldAt >= since) return undefined;
   if (isHeardSince(old, since) || !isHeardSince(inUse, since)) return undefined;
-  return later(since, SPEAKS_SECONDS);
+  return later(since, Math.max(SPEAKS_SECONDS, drainSeconds));
 }
 
 function isHeardSince({ heardAt }: Mkt, since: Instant): boolean {
