@@ -11,7 +11,7 @@ import type { Scenario } from "../../lib/scenario.ts";
 import { beginCapture, ENDS, setUpTwoRouters, type TwoRouters, takeBaseline } from "../../lib/twoRouters.ts";
 import { waitFor } from "../../lib/wait.ts";
 
-const PASSWORD = "what everybody knows";
+const PASSWORD = "everybody-knows";
 
 export const scenario: Scenario = {
   title: "karp migrate of an FRR that is keyed from outside, from TCP MD5: a way back, then both ends together",

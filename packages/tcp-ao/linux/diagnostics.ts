@@ -26,11 +26,14 @@ const ATTEMPTS = 5;
 /**
  * The TCP sockets of this network namespace, all processes' and both families', without those that are only waiting
  * out their time. Needs no privilege.
- * @param filter `port`: only sockets that have it at either end
+ * @param filter `port`: only sockets that have it at either end; `withMd5Peers`: for whom they have TCP MD5 keys, which
+ *   takes CAP_NET_ADMIN and a longer answer
  * @throws LinuxTcpAoError, mostly `diagnosticsMissing`
  */
-export function listTcpSockets(filter: { readonly port?: number } = {}): readonly KernelSocket[] {
-  const { port } = filter;
+export function listTcpSockets(
+  filter: { readonly port?: number; readonly withMd5Peers?: boolean } = {},
+): readonly KernelSocket[] {
+  const { port, withMd5Peers } = filter;
   if (port !== undefined && !(Number.isInteger(port) && port > 0 && port < 65_536)) {
     const advice = `a port is an integer from 1 to 65535, not ${port}`;
     throw new LinuxTcpAoError("socket diagnostics", { code: "invalidArgument", advice });
@@ -40,7 +43,8 @@ export function listTcpSockets(filter: { readonly port?: number } = {}): readonl
   const sockets = new Map<bigint, KernelSocket>();
   for (const domain of ["ipv4", "ipv6"] as const) {
     for (const ports of ends) {
-      for (const socket of dump((sequence) => encodeDump(domain, ports, sequence))) sockets.set(socket.cookie, socket);
+      const listed = dump((sequence) => encodeDump(domain, ports, sequence, withMd5Peers));
+      for (const socket of listed) sockets.set(socket.cookie, socket);
     }
   }
   return [...sockets.values()];

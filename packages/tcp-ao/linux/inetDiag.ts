@@ -22,7 +22,7 @@ export interface KernelSocket {
   readonly uid: number;
   /** Of an IPv6 listener: it takes no IPv4 connections, so keys of IPv4 peers do nothing there. */
   readonly isIpv6Only?: boolean;
-  /** For whom the socket has a TCP MD5 key; absent: for nobody, or the process may not know (CAP_NET_ADMIN). */
+  /** For whom the socket has a TCP MD5 key; absent: for nobody, not asked for, or not to be known (CAP_NET_ADMIN). */
   readonly md5Peers?: readonly AddressRange[];
 }
 
@@ -35,6 +35,7 @@ export interface AddressRange {
 export const SOCK_DIAG_BY_FAMILY = 20;
 export const SOCK_DESTROY = 21;
 const IPPROTO_TCP = 6;
+const INET_DIAG_INFO = 2;
 const INET_DIAG_SKV6ONLY = 11;
 const INET_DIAG_MD5SIG = 18;
 /** sizeof(struct tcp_diag_md5sig): family:u8 prefix length:u8 key length:u16 address[16] key[80]. */
@@ -68,10 +69,12 @@ export function encodeDump(
   domain: KernelSocket["domain"],
   ports: { readonly local: number; readonly remote: number },
   sequence: number,
+  withMd5Peers = false,
 ): Uint8Array {
   const payload = new Uint8Array(REQUEST_BYTES);
   const view = new DataView(payload.buffer);
-  payload.set([families[domain], IPPROTO_TCP]);
+  // Linux gives the MD5 keys with struct tcp_info and never without it (inet_sk_diag_fill)
+  payload.set([families[domain], IPPROTO_TCP, withMd5Peers ? 1 << (INET_DIAG_INFO - 1) : 0]);
   view.setUint32(4, STATE_MASK, true);
   view.setUint16(8, ports.local, false);
   view.setUint16(10, ports.remote, false);

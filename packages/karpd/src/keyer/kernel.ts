@@ -28,7 +28,8 @@ export type { DescribedSocket, KernelKeyStatus, KernelMkt, KernelSocket, KernelT
 /** The kernel as the keyer needs it. Every call is synchronous; tests give one of their own. */
 export interface Kernel {
   probe(): KernelTcpAo;
-  list(port: number): readonly KernelSocket[];
+  /** @param withMd5Peers also for whom they have TCP MD5 keys */
+  list(port: number, withMd5Peers?: boolean): readonly KernelSocket[];
   holders(inodes: ReadonlySet<number>): ReadonlyMap<number, readonly SocketHolder[]>;
   destroy(socket: KernelSocket): void;
   /** Runs `use` on a duplicate of the socket, compared with `socket` before; the duplicate is closed at once. */
@@ -57,7 +58,7 @@ export interface OpenSocket {
 
 export const linuxKernel: Kernel = {
   probe: probeKernelTcpAo,
-  list: (port) => listTcpSockets({ port }),
+  list: (port, withMd5Peers = false) => listTcpSockets({ port, withMd5Peers }),
   holders: findSocketHolders,
   destroy: destroySocket,
   borrow: (holder, socket, use) => using(duplicateSocket(holder, socket), use),

@@ -50,8 +50,8 @@ export class SessionSockets {
   }
 
   /** Looks what sockets there are now. */
-  refresh(ports: ReadonlySet<number>): void {
-    this.#table.refresh(ports);
+  refresh(ports: ReadonlySet<number>, withMd5Peers = false): void {
+    this.#table.refresh(ports, withMd5Peers);
     const alive = new Set(this.#table.sockets.map(tokenOf));
     const cookies = new Set(this.#table.sockets.map(({ cookie }) => cookie));
     for (const cookie of this.#destroyed) if (!cookies.has(cookie)) this.#destroyed.delete(cookie);

@@ -127,7 +127,7 @@ export class SocketKeyer implements Keyer {
   async examine(name: string): Promise<readonly DriverFinding[]> {
     const keyed = this.#keyed.get(name);
     if (keyed === undefined) return [{ severity: "error", text: unknownSession(name) }];
-    this.#refresh();
+    this.#refresh(true);
     return this.#sockets.examine(keyed.session);
   }
 
@@ -135,7 +135,7 @@ export class SocketKeyer implements Keyer {
   async survey(name: string): Promise<SocketSurvey> {
     const keyed = this.#keyed.get(name);
     if (keyed === undefined) throw new Error(unknownSession(name));
-    this.#refresh();
+    this.#refresh(true);
     return this.#sockets.survey(keyed);
   }
 
@@ -183,8 +183,8 @@ export class SocketKeyer implements Keyer {
     return keyed;
   }
 
-  #refresh(): void {
-    this.#sockets.refresh(this.#ports());
+  #refresh(withMd5Peers = false): void {
+    this.#sockets.refresh(this.#ports(), withMd5Peers);
   }
 
   #ports(): ReadonlySet<number> {

@@ -19,9 +19,11 @@ export class SocketTable {
   }
 
   /** Lists anew. */
-  refresh(ports: ReadonlySet<number>): void {
+  refresh(ports: ReadonlySet<number>, withMd5Peers = false): void {
     const byCookie = new Map<bigint, KernelSocket>();
-    for (const port of ports) for (const socket of this.#kernel.list(port)) byCookie.set(socket.cookie, socket);
+    for (const port of ports) {
+      for (const socket of this.#kernel.list(port, withMd5Peers)) byCookie.set(socket.cookie, socket);
+    }
     this.#sockets = [...byCookie.values()];
     for (const cookie of this.#holders.keys()) if (!byCookie.has(cookie)) this.#holders.delete(cookie);
   }

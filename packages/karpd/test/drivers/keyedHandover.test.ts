@@ -16,13 +16,22 @@ interface Sockets {
   readonly handover: Handover;
   seen: SocketSurvey;
   findings: readonly DriverFinding[];
+  /** Session and number of keys. */
+  readonly applied: string[];
 }
 
 function socketsOf(driver: string): Sockets {
-  const keyer = { survey: async () => sockets.seen, examine: async () => sockets.findings } as unknown as Keyer;
-  const handover = handovers[driver]?.(context({ keyer: async () => keyer }));
+  const keyer: Partial<Keyer> = {
+    survey: async () => sockets.seen,
+    examine: async () => sockets.findings,
+    apply: async (session, keys) => {
+      sockets.applied.push(`${session} ${keys.length}`);
+      return { kind: "installed" };
+    },
+  };
+  const handover = handovers[driver]?.(context({ keyer: async () => keyer as Keyer }));
   assert.ok(handover);
-  const sockets: Sockets = { handover, seen: UNPROTECTED, findings: [] };
+  const sockets: Sockets = { handover, seen: UNPROTECTED, findings: [], applied: [] };
   return sockets;
 }
 
@@ -69,6 +78,7 @@ test("any daemon: what protects its sockets, and what a person has to do about a
     const back = await sockets.handover.remember(session);
     await sockets.handover.takeOver(session);
     await back();
+    assert.deepEqual(sockets.applied, ["r2 0"], "what karp put there goes first");
     sockets.seen = { ...UNPROTECTED, isUp: false };
     await assert.rejects(back(), /^HandoverFailure: give the routing daemon its MD5 password again$/);
     sockets.seen = { ...UNPROTECTED, isKeyed: true };

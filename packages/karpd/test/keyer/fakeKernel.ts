@@ -85,8 +85,10 @@ export class FakeKernel implements Kernel {
     return { supported: true, algorithms: ["aes-128-cmac-96", "hmac-sha-1-96"] };
   }
 
-  list(port: number): readonly KernelSocket[] {
-    const alive = this.sockets.filter(({ isDestroyed }) => !isDestroyed).map(({ socket }) => socket);
+  list(port: number, withMd5Peers = false): readonly KernelSocket[] {
+    const alive = this.sockets
+      .filter(({ isDestroyed }) => !isDestroyed)
+      .map(({ socket: { md5Peers, ...socket } }) => (withMd5Peers && md5Peers ? { ...socket, md5Peers } : socket));
     return alive.filter(({ localPort, remotePort }) => localPort === port || remotePort === port);
   }
 

@@ -142,6 +142,26 @@ test("a duplicate can be had by thread", { ...onLinux, ...limits }, (context) =>
   closeSocket(fd);
 });
 
+test("for whom a listener of another process has a TCP MD5 key is told to whoever asks, and may", {
+  ...onLinuxAsRoot,
+  ...limits,
+}, async (context) => {
+  const foreigner = new Foreigner(context);
+  const port = await foreigner.listen("127.0.0.1");
+  const { holder, socket } = findForeign(foreigner.pid, port, "listen");
+  const fd = duplicateSocket(holder, socket);
+  context.after(() => closeSocket(fd));
+  // struct tcp_md5sig: sockaddr_storage[128] flags:u8 prefix length:u8 key length:u16 ifindex:s32 key[80]
+  const md5 = new Uint8Array(216);
+  md5.set([2, 0, 0, 0, 192, 0, 2, 7]);
+  md5.set([0, 0, 6, 0], 128);
+  md5.set(new TextEncoder().encode("secret"), 136);
+  libc().setsockopt("TCP_AO_ADD_KEY", fd, 6, 14, md5);
+  const [asked] = listTcpSockets({ port, withMd5Peers: true });
+  assert.deepEqual(asked?.md5Peers, [{ address: "192.0.2.7", prefixLength: 32 }]);
+  assert.equal(listTcpSockets({ port })[0]?.md5Peers, undefined);
+});
+
 test("destroySocket ends a connection, for both ends and at once", { ...onLinuxAsRoot, ...limits }, async (context) => {
   const foreigner = new Foreigner(context);
   const port = await foreigner.listen("127.0.0.1");

@@ -32,6 +32,7 @@ test("a dump asks for one family, TCP, and states without CLOSE and TIME_WAIT", 
   );
   const other = encodeDump("ipv4", { local: 0, remote: 646 }, 1);
   assert.deepEqual([other[16], toHex(other.subarray(24, 28))], [2, "00000286"]);
+  assert.equal(encodeDump("ipv4", { local: 0, remote: 646 }, 1, true)[18], 2);
 });
 
 test("SOCK_DESTROY names the socket by addresses, device and cookie", () => {

@@ -1,7 +1,8 @@
 import { KeyState } from "@karp/ikev2";
 import { later, secondsBetween } from "../time.ts";
-import { type Association, isPlaceholder, isServing, type Mkt, type Preferred } from "./association.ts";
+import { type Association, isAccepted, isPlaceholder, isServing, type Mkt, type Preferred } from "./association.ts";
 import { survivor } from "./collide.ts";
+import { isOfPeer } from "./peerState.ts";
 import { isConfirmedByPeer } from "./rules.ts";
 import { isOfChain, neighbourPause } from "./solo/dates.ts";
 import type { Turn } from "./turn.ts";
@@ -31,7 +32,29 @@ function choose(turn: Turn, association: Association): Mkt | undefined {
     const isCandidate = isServing(mkt) && mkt.situation.name !== "current";
     return isCandidate ? isPreferable(turn, association, mkt, surviving) : isProven(mkt);
   });
-  return best ?? chooseLessGood(association);
+  return spokenOf(association, best) ?? best ?? chooseLessGood(association);
+}
+
+/**
+ * In place of a key that a former credential made, which the peer cannot take back any more: the newest of the present
+ * one that the peer says it sends with.
+ */
+function spokenOf(association: Association, best: Mkt | undefined): Mkt | undefined {
+  if (best === undefined || best.row.createdBy !== "ike" || isOfPeer(association, best)) return undefined;
+  return association.mkts.findLast(
+    (mkt) =>
+      isServing(mkt) &&
+      isUsable(mkt) &&
+      isAccepted(mkt) &&
+      isOfPeer(association, mkt) &&
+      mkt.row.peerState === KeyState.inUse &&
+      mkt.row.peerDeletedAt === undefined &&
+      !isBarred(mkt),
+  );
+}
+
+function isBarred({ situation }: Mkt): boolean {
+  return situation.name === "installed" && situation.barred !== undefined;
 }
 
 function isPreferable(turn: Turn, association: Association, mkt: Mkt, surviving: Mkt | undefined): boolean {

@@ -29,11 +29,13 @@ export function createKeyedHandover(kind: KeyedHandoverKind, context: DriverCont
     takeOver: async (session) => await (await kind.passwordRemoval(session)).remove?.(),
     remember: async (session) => {
       const { protection } = await survey(kind, context, session);
-      if (protection !== "md5") return async () => undefined;
+      if (protection === "karp") return async () => undefined;
       // With the password that is there now
-      const { putBack } = await kind.passwordRemoval(session);
+      const putBack = protection === "md5" ? (await kind.passwordRemoval(session)).putBack : undefined;
       return async () => {
-        if ((await survey(kind, context, session)).protection === "md5") return;
+        // A listener with keys of TCP-AO takes neither unsigned connections nor an MD5 password
+        await letGo(await keyerOf(kind, context), session);
+        if (protection !== "md5" || (await survey(kind, context, session)).protection === "md5") return;
         if (putBack === undefined) throw new HandoverFailure("give the routing daemon its MD5 password again");
         await putBack();
       };
@@ -65,6 +67,12 @@ async function survey(kind: KeyedHandoverKind, context: DriverContext, session: 
     isUp: seen.isUp,
     leftOver: [],
   };
+}
+
+async function letGo(keyer: Keyer, { name }: SessionConfiguration): Promise<void> {
+  const outcome = await keyer.apply(name, []).catch(inASentence);
+  if (outcome.kind === "installed" || outcome.kind === "pending") return;
+  throw new HandoverFailure(`karp's keys are still on the sockets: ${outcome.reason}`);
 }
 
 function protectionOf({ isKeyed, hasMd5, othersKeyIds }: SocketSurvey): Survey["protection"] {
