@@ -155,14 +155,20 @@ function isGivenUpByPeer(association: Association, mkt: Mkt, situation: Retiring
   const mayGuess = cannotSay || (facts.observes && (isSilent || answeredAt !== undefined));
   if (mayGuess && facts.now.monotonic >= due) return granted;
   const current = currentMkt(association);
-  const stale = current?.row.peerState === KeyState.inUse ? staleAt(association, current, mkt) : undefined;
+  // A key that is given up is spoken of by D alone; but whoever sends with a newer one does not prefer it any more
+  const isNewer = current !== undefined && association.mkts.indexOf(current) > association.mkts.indexOf(mkt);
+  const isSentWith = isNewer && current.row.peerState === KeyState.inUse;
+  const stale = isSentWith ? staleAt(association, current, mkt) : undefined;
   if (stale !== undefined && facts.now.monotonic >= stale) return granted;
   return refuse("peer", "the peer has not said that it leaves the key", stale ?? (mayGuess ? due : undefined));
 }
 
-/** The peer may have heard "ready" of the key, and prefer it since. */
-function wasTold(mkt: Mkt): boolean {
-  return mkt.row.toldState !== KeyState.unknown || mkt.toldAt !== undefined;
+/** The peer may have heard "ready" of the key, and prefer it since; also where a crash came before that was on disk. */
+function wasTold({ row, toldAt, selectors }: Mkt): boolean {
+  const isRestored = selectors === undefined;
+  return (
+    row.toldState !== KeyState.unknown || toldAt !== undefined || (isRestored && row.history.installed !== undefined)
+  );
 }
 
 /**
