@@ -156,11 +156,15 @@ function isGivenUpByPeer(association: Association, mkt: Mkt, situation: Retiring
   if (mayGuess && facts.now.monotonic >= due) return granted;
   const current = currentMkt(association);
   // A key that is given up is spoken of by D alone; but whoever sends with a newer one does not prefer it any more
-  const isNewer = current !== undefined && association.mkts.indexOf(current) > association.mkts.indexOf(mkt);
-  const isSentWith = isNewer && current.row.peerState === KeyState.inUse;
+  const isSentWith = current?.row.peerState === KeyState.inUse && isNewer(current, mkt);
   const stale = isSentWith ? staleAt(association, current, mkt) : undefined;
   if (stale !== undefined && facts.now.monotonic >= stale) return granted;
   return refuse("peer", "the peer has not said that it leaves the key", stale ?? (mayGuess ? due : undefined));
+}
+
+/** By the order in which they were made: restored keys do not stand in it, and wall clocks are stepped. */
+function isNewer({ origin }: Mkt, other: Mkt): boolean {
+  return origin !== undefined && other.origin !== undefined && origin.order > other.origin.order;
 }
 
 /** The peer may have heard "ready" of the key, and prefer it since; also where a crash came before that was on disk. */
