@@ -169,7 +169,7 @@ function isNewer({ origin }: Mkt, other: Mkt): boolean {
 
 /** The peer may have heard "ready" of the key, and prefer it since; also where a crash came before that was on disk. */
 function wasTold({ row, toldAt, selectors }: Mkt): boolean {
-  const isRestored = selectors === undefined;
+  const isRestored = row.createdBy === "ike" && selectors === undefined;
   return (
     row.toldState !== KeyState.unknown || toldAt !== undefined || (isRestored && row.history.installed !== undefined)
   );
