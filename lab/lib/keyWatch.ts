@@ -115,11 +115,11 @@ export class KeyWatch {
   }
 
   #kernelKeys(end: 0 | 1): KernelKey[] {
-    const { pid, peering } = this.#daemons[end];
     try {
+      const { pid, peering } = this.#daemons[end];
       return this.#connections[end].keys(pid, peering.remote, peering.port);
     } catch {
-      return []; // no connection just now
+      return []; // no daemon, or no connection, just now
     }
   }
 
