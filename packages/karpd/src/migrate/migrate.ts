@@ -69,6 +69,7 @@ export async function migrate(migration: Migration): Promise<string> {
   } catch (error) {
     await takeBack(migration, survey, { modeBack, filesBack }, error);
   }
+  await handover.settle?.(session);
   const done = await handover.survey(session);
   return [`${session.name}: ${done.now}; karp rolls its keys from now on`, ...done.leftOver].join("\n");
 }
@@ -168,6 +169,7 @@ async function takeBack(
     await undo?.().catch((error: unknown) => left.push(`${what}: ${messageOf(error)}`));
   }
   for (const line of left) migration.say(`NOT PUT BACK: ${line}`);
+  if (left.length === 0) await migration.handover.settle?.(migration.session);
   const outcome = left.length === 0 ? "everything was put back" : `NOT PUT BACK: ${left.join("; ")}`;
   const isBack = !survey.isUp || (await comesUp(migration));
   const state = isBack ? `the session is as it was: ${survey.now}` : "THE SESSION IS STILL DOWN: see the neighbour";

@@ -17,6 +17,8 @@ export interface Handover {
   takeOver(session: SessionConfiguration): Promise<void>;
   /** All that `takeOver` and the driver may change, as it is now: for the way back. */
   remember(session: SessionConfiguration): Promise<Undo>;
+  /** All is done, or back: what `takeOver` kept for a way back by hand, should the command be killed, goes. Never rejects. */
+  settle?(session: SessionConfiguration): Promise<void>;
 }
 
 export interface Survey {

@@ -54,12 +54,17 @@ async function setUp(t: TestContext) {
   return { bird, session: sessionOf("bird", settings), handover: createBirdHandover(context()) };
 }
 
+/** bird.conf, and a password in the block. */
+async function withPassword({ config }: FakeBird): Promise<string> {
+  const text = await readFile(config, "utf8");
+  const changed = text.replace("\n  neighbor ", '\n  password "x";\n  neighbor ');
+  assert.notEqual(changed, text);
+  return changed;
+}
+
 test("takeOver refuses while somebody's edit waits; what BIRD does not take goes back", async (t) => {
   const { bird, session, handover } = await setUp(t);
-  const before = (await readFile(bird.config, "utf8")).replace(
-    "protocol bgp r2 {",
-    'protocol bgp r2 {\n  password "x";',
-  );
+  const before = await withPassword(bird);
   const startedAt = Date.now();
   // The kernel's clock of files lags by up to a tick
   do await writeFile(bird.config, before);
@@ -72,6 +77,23 @@ test("takeOver refuses while somebody's edit waits; what BIRD does not take goes
   bird.configure();
   await handover.takeOver(session);
   assert.ok(!(await readFile(bird.config, "utf8")).includes("password"));
+  const copy = `${bird.include}.before-migrate`;
+  assert.equal(await readFile(copy, "utf8"), before, "for whoever comes after a kill -9");
+  assert.equal((await stat(copy)).mode & 0o777, 0o600);
+  await handover.settle?.(session);
+  await assert.rejects(stat(copy), /ENOENT/);
+});
+
+test("takeOver after a migration that was killed: what it left is said, and stays", async (t) => {
+  const { bird, session, handover } = await setUp(t);
+  const copy = `${bird.include}.before-migrate`;
+  await writeFile(copy, "as it was");
+  const text = await withPassword(bird);
+  await writeFile(bird.config, text);
+  bird.configure();
+  await assert.rejects(handover.takeOver(session), /before a migration that was killed: cp .*before-migrate/);
+  assert.equal(await readFile(copy, "utf8"), "as it was");
+  assert.equal(await readFile(bird.config, "utf8"), text);
 });
 
 test("release keeps keys, mode and owner; the driver adopts them again as its own", async (t) => {

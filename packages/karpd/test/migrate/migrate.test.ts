@@ -91,6 +91,7 @@ async function worldOf(t: TestContext, found: Survey): Promise<World> {
       log.push("remember");
       return async () => void log.push("files back");
     },
+    settle: async () => void log.push("settled"),
   };
   const socketPath = join(folder, "control.sock");
   const server = createServer((request, response) => {
@@ -134,7 +135,7 @@ test("from MD5: nothing of the routing daemon's is touched before this karp has 
   const world = await worldOf(t, { ...MD5, isPrepared: true });
   world.view = { currentKey: "0011223344556677", connections: 1 };
   await migrate(world.migration);
-  assert.deepEqual(world.log, ["remember", "reload opportunistic", "take over"]);
+  assert.deepEqual(world.log, ["remember", "reload opportunistic", "take over", "settled"]);
   assert.equal((await stat(world.file)).mode & 0o777, 0o640);
 });
 
@@ -144,7 +145,7 @@ test("the neighbour does not get ready: the password stays, and the mode goes ba
     migrate(world.migration),
     (error) => error instanceof RolledBack && /as it was/.test(error.message),
   );
-  assert.deepEqual(world.log, ["remember", "reload opportunistic", "reload observe", "files back"]);
+  assert.deepEqual(world.log, ["remember", "reload opportunistic", "reload observe", "files back", "settled"]);
   assert.equal(await readFile(world.file, "utf8"), world.yaml);
 });
 
@@ -152,7 +153,14 @@ test("the session does not come up: karp lets go first, then the files go back",
   const world = await worldOf(t, { ...MD5, isPrepared: true });
   world.view = { currentKey: "0011223344556677", connections: 0 };
   await assert.rejects(migrate(world.migration), RolledBack);
-  assert.deepEqual(world.log, ["remember", "reload opportunistic", "take over", "reload observe", "files back"]);
+  assert.deepEqual(world.log, [
+    "remember",
+    "reload opportunistic",
+    "take over",
+    "reload observe",
+    "files back",
+    "settled",
+  ]);
 });
 
 test("a person is to take the password out and does not: everything goes back", async (t) => {
@@ -162,7 +170,14 @@ test("a person is to take the password out and does not: everything goes back", 
   const isSaid = (error: unknown): boolean =>
     error instanceof RolledBack && /password is still there/.test(error.message);
   await assert.rejects(migrate(world.migration), isSaid);
-  assert.deepEqual(world.log, ["remember", "reload opportunistic", "take over", "reload observe", "files back"]);
+  assert.deepEqual(world.log, [
+    "remember",
+    "reload opportunistic",
+    "take over",
+    "reload observe",
+    "files back",
+    "settled",
+  ]);
 });
 
 test("karp dies on the way: the routing daemon's files go back all the same, and what did not is said", async (t) => {
@@ -192,7 +207,7 @@ test("a signal while it waits: everything goes back", async (t) => {
     migrate({ ...world.migration, clock, signal: stopped.signal }),
     /^RolledBack: stopped by SIGHUP; everything was put back; the session is as it was/,
   );
-  assert.deepEqual(world.log, ["remember", "reload opportunistic", "reload observe", "files back"]);
+  assert.deepEqual(world.log, ["remember", "reload opportunistic", "reload observe", "files back", "settled"]);
 });
 
 test("it stays down after everything was put back: that is said", async (t) => {
@@ -212,7 +227,7 @@ test("the routing daemon does not take the change: everything goes back", async 
   const world = await worldOf(t, { ...survey, changes: ["add include"] });
   world.failsToTakeOver = true;
   await assert.rejects(migrate(world.migration), /BIRD would not take it; everything was put back/);
-  assert.deepEqual(world.log, ["remember", "take over", "files back"]);
+  assert.deepEqual(world.log, ["remember", "take over", "files back", "settled"]);
   assert.equal(await readFile(world.file, "utf8"), world.yaml);
 });
 

@@ -1,4 +1,4 @@
-import { chown, readFile, stat } from "node:fs/promises";
+import { chown, readFile, rm, stat } from "node:fs/promises";
 import type { SessionConfiguration } from "../../core/configuration.ts";
 import { type Handover, HandoverFailure, type Survey, type Undo } from "../../ports/handover.ts";
 import { writeSecretFile } from "../atomicFile.ts";
@@ -25,6 +25,7 @@ export function createBirdHandover(context: DriverContext): Handover {
     survey: (session) => saying(() => survey(context, session)),
     takeOver: (session) => saying(() => takeOver(context, session)),
     remember: (session) => saying(() => remember(context, session)),
+    settle: (session) => settle(session),
   };
 }
 
@@ -105,13 +106,36 @@ async function takeOver(context: DriverContext, session: SessionConfiguration): 
   await refuseOthersWork(settings, context.clock);
   if (edit.text === undefined) return;
   const before = await readFile(block.file, "utf8");
+  await keepCopy(settings, block.file, before);
   await replaceFile(block.file, edit.text);
   try {
     await configureForPeople(settings, context.clock);
   } catch (error) {
     await replaceFile(block.file, before);
+    await rm(copyOf(settings.include), { force: true });
     throw error;
   }
+}
+
+/**
+ * A command that is killed cannot put a password back; whoever finds the session down can, from this. Beside karp's own
+ * file: a pattern in bird.conf might include what stands beside the block's.
+ */
+async function keepCopy({ include }: BirdSettings, file: string, text: string): Promise<void> {
+  const copy = copyOf(include);
+  if ((await stat(copy).catch((error: unknown) => absent(error))) !== undefined) {
+    const back = `cp ${copy} ${file} && birdc configure puts it back; rm ${copy} when it is not needed any more`;
+    throw new HandoverFailure(`${copy} is ${file} of before a migration that was killed: ${back}`);
+  }
+  await writeSecretFile({ path: copy, text, mode: 0o600 });
+}
+
+function copyOf(include: string): string {
+  return `${include}.before-migrate`;
+}
+
+async function settle(session: SessionConfiguration): Promise<void> {
+  await rm(copyOf(birdSettings(session).include), { force: true }).catch(() => undefined);
 }
 
 /** The block's file and karp's, which go back together: with one of them alone BIRD might not take its configuration. */
