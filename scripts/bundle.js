@@ -1,4 +1,6 @@
 // The daemon as one bundle, and its workers beside it: what is published, and what the lab runs.
+import { cpSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -32,4 +34,11 @@ export async function bundleDaemon(outdir) {
     metafile: true,
     logLevel: "warning",
   });
+}
+
+/** The same as a package is laid out, with its entry point. @param {string} folder @returns bin/karp.js */
+export async function bundleProgram(folder) {
+  await bundleDaemon(join(folder, "dist"));
+  cpSync(join(root, "packages/karpd/bin"), join(folder, "bin"), { recursive: true });
+  return join(folder, "bin/karp.js");
 }

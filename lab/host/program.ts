@@ -3,7 +3,6 @@
 import { createHash } from "node:crypto";
 import {
   chmodSync,
-  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -15,14 +14,13 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { build, type Plugin } from "esbuild";
-import { bundleDaemon } from "../../scripts/bundle.js";
+import { bundleProgram } from "../../scripts/bundle.js";
 import { scenarioNames } from "../lib/scenario.ts";
 
 /** @returns bin/karp.js of the bundle, below the output folder, for the guest sees nothing but the working tree */
 export async function ensureProgram(repo: string): Promise<string> {
   const place = await ensureBuild(repo, "karp", async (draft) => {
-    await bundleDaemon(join(draft, "dist"));
-    cpSync(join(repo, "packages/karpd/bin"), join(draft, "bin"), { recursive: true });
+    await bundleProgram(draft);
   });
   return join(place, "bin/karp.js");
 }

@@ -5,7 +5,6 @@ import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, stat
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
-import { fileURLToPath } from "node:url";
 import { systemClock } from "@karp/ikev2/node";
 import pino from "pino";
 import { stringify } from "yaml";
@@ -17,6 +16,7 @@ import type { DaemonEvent, EventName } from "../../src/core/events.ts";
 import type { DaemonViews, KeyView, RolloverView, SessionView } from "../../src/core/views.ts";
 import { drivers } from "../../src/drivers/index.ts";
 import { type Daemon, type DaemonOptions, startDaemon } from "../../src/runtime/daemon.ts";
+import { karp } from "../program.ts";
 
 export type Words = Readonly<Record<string, unknown>>;
 
@@ -356,7 +356,7 @@ export async function freePorts(address: string, count: number): Promise<readonl
   return ports;
 }
 
-export const karp = fileURLToPath(new URL("../../bin/karp.js", import.meta.url));
+export { karp };
 
 export interface Ended {
   readonly code: number | null;

@@ -7,9 +7,9 @@ import { type TestContext, test } from "node:test";
 import { Secret } from "@karp/ikev2";
 import { KeyerClient } from "../../src/keyer/client.ts";
 import { dangerousOptions } from "../../src/runtime/hardening.ts";
+import { karp as program } from "../program.ts";
 import { key } from "./fakeKernel.ts";
 
-const program = join(import.meta.dirname, "../../bin/karp.js");
 const isLinux = process.platform === "linux";
 const notHere = isLinux ? false : "only Linux has /proc";
 

@@ -8,8 +8,8 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { readLines, writeLine } from "../../src/keyer/lines.ts";
 import { type KeySocketOutcome, parseRequest } from "../../src/keyer/protocol.ts";
+import { karp } from "../program.ts";
 
-const karp = join(import.meta.dirname, "../../bin/karp.js");
 const source = join(import.meta.dirname, "daemon.c");
 
 /** Why these tests cannot run here; undefined: they can. */
