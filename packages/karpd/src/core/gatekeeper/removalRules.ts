@@ -154,12 +154,16 @@ function isGivenUpByPeer(association: Association, mkt: Mkt, situation: Retiring
   const due = later(latest(situation.since, answeredAt ?? situation.since), patience);
   const mayGuess = cannotSay || (facts.observes && (isSilent || answeredAt !== undefined));
   if (mayGuess && facts.now.monotonic >= due) return granted;
-  const current = currentMkt(association);
-  // A key that is given up is spoken of by D alone; but whoever sends with a newer one does not prefer it any more
-  const isSentWith = current?.row.peerState === KeyState.inUse && isNewer(current, mkt);
-  const stale = isSentWith ? staleAt(association, current, mkt) : undefined;
+  const stale = leftForNewerAt(association, mkt);
   if (stale !== undefined && facts.now.monotonic >= stale) return granted;
   return refuse("peer", "the peer has not said that it leaves the key", stale ?? (mayGuess ? due : undefined));
+}
+
+/** A key that is given up is spoken of by D alone; but whoever sends with a newer one does not prefer it any more. */
+function leftForNewerAt(association: Association, mkt: Mkt): Instant | undefined {
+  const current = currentMkt(association);
+  if (current?.row.peerState !== KeyState.inUse || !isNewer(current, mkt)) return undefined;
+  return staleAt(association, current, mkt);
 }
 
 /** By the order in which they were made: restored keys do not stand in it, and wall clocks are stepped. */
